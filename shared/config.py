@@ -1,0 +1,65 @@
+"""Settings of a service: one JSON file with mode 0600, overridden by `LIANDONG_*` variables."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """What a service must be told; secrets are never shown by `repr`."""
+
+    model_config = SettingsConfigDict(env_prefix="LIANDONG_", extra="ignore", frozen=True)
+
+    service: Annotated[str, Field(description="Name of the service: hub, food, fire, env, …")]
+    city: Annotated[str, Field(description="Six-digit identifier of the city, used in service names")] = "430300"
+    areas: Annotated[tuple[str, ...], Field(description="Area code prefixes this city's services answer for; `*` is everywhere")] = ("*",)
+    timezone: Annotated[str, Field(description="IANA time zone in which days, weeks and months are counted")] = "Asia/Shanghai"
+
+    database_url: Annotated[SecretStr, Field(description="PostgreSQL, app role: postgresql://user:password@host:port/name")]
+    reader_url: Annotated[SecretStr, Field(description="PostgreSQL, reader role, used for all reads of the federation contract")]
+    owner_url: Annotated[SecretStr | None, Field(description="PostgreSQL, owner role; only migrations need it")] = None
+    redis_publish_url: Annotated[SecretStr | None, Field(description="Redis user that may append to this service's own stream only")] = None
+    redis_consume_url: Annotated[SecretStr | None, Field(description="Redis user that may read and acknowledge only")] = None
+
+    hub_url: Annotated[str, Field(description="Base address of the city's hub")] = "http://127.0.0.1:8000"
+    issuer: Annotated[str, Field(description="Issuer of access tokens (`iss`)")] = "http://127.0.0.1:8000"
+    cache_dir: Annotated[Path, Field(description="Folder for what must survive a lost hub: key set, revocations, areas")] = Path("var/cache")
+
+    body_limit: Annotated[int, Field(description="Largest request body in bytes, before and after decompression", gt=0)] = 2 * MIB
+    load_limit: Annotated[int, Field(description="Largest body of a bulk load in bytes, before and after decompression", gt=0)] = 32 * MIB
+    page_limit: Annotated[int, Field(description="Most rows in one page of records", gt=0)] = 10_000
+    statement_timeout_s: Annotated[float, Field(description="Longest a single database statement may run, in seconds", gt=0)] = 20.0
+
+    signing_keys: Annotated[Path | None, Field(description="Hub: folder of the token signing keys (JWK files, mode 0600)")] = None
+    sources: Annotated[dict[str, str], Field(description="Hub: sectors to ask, name to base address")] = {}
+    clients_file: Annotated[Path | None, Field(description="Hub: machine clients made at first start (JSON, mode 0600)")] = None
+    private_addresses: Annotated[bool, Field(description="Hub: may outgoing calls reach private addresses")] = True
+
+    @property
+    def audience(self) -> str:
+        """The name by which tokens address this service: `430300/food`."""
+        return f"{self.city}/{self.service}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = os.environ.get("LIANDONG_CONFIG")
+        return (init_settings, env_settings, *((JsonConfigSettingsSource(settings_cls, file),) if file else ()))
+
+
+def load_settings() -> Settings:
+    """Read the settings of this process from `LIANDONG_CONFIG` and the environment."""
+    return Settings()  # type: ignore[call-arg]  # filled by the sources above

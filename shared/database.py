@@ -1,0 +1,68 @@
+"""PostgreSQL: engines of the three roles, one transaction per request, names of constraints."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import MetaData, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+CONVENTION = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def new_metadata() -> MetaData:
+    """A metadata of its own for each service, with one naming convention for all."""
+    return MetaData(naming_convention=CONVENTION)
+
+
+def make_engine(url: SecretStr, *, statement_timeout_s: float, pool: int = 5, name: str = "liandong") -> AsyncEngine:
+    """An engine with a small pool that notices a restarted server before it uses a connection."""
+    return create_async_engine(
+        make_url(url.get_secret_value()).set(drivername="postgresql+asyncpg"),
+        pool_size=pool,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args={
+            "timeout": 5,
+            "server_settings": {
+                "application_name": name,
+                "timezone": "UTC",
+                "statement_timeout": str(int(statement_timeout_s * 1000)),
+                "idle_in_transaction_session_timeout": "60000",
+            },
+        },
+    )
+
+
+def make_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    return async_sessionmaker(engine, expire_on_commit=False)
+
+
+async def _session(request: Request) -> AsyncIterator[AsyncSession]:
+    """One request, one transaction: committed when the route returns, rolled back when it raises."""
+    async with request.app.state.runtime.sessions() as session, session.begin():
+        yield session
+
+
+async def _reader(request: Request) -> AsyncIterator[AsyncConnection]:
+    """A read-only connection of the reader role, in one repeatable-read snapshot."""
+    async with request.app.state.runtime.reader.connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        yield connection
+
+
+Session = Annotated[AsyncSession, Depends(_session, scope="function")]
+Reader = Annotated[AsyncConnection, Depends(_reader, scope="function")]

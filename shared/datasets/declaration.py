@@ -1,0 +1,115 @@
+"""The declaration of a shared dataset, from which catalogue, records, aggregates, history and rights follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from sqlalchemy import Table
+
+from shared.vocabulary import DataGrade, Personal, Sharing, Text
+
+FieldType = Literal["string", "integer", "number", "boolean", "datetime", "date"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of a dataset as others see it."""
+
+    name: str
+    type: FieldType
+    title: Text
+    column: str | None = None
+    """Column of the dataset's table, or `join.column` of a joined table; the field's name if not given."""
+    unit: str | None = None
+    """UCUM code: `s`, `ug/m3`, `1`."""
+    definition: str | None = None
+    """URI or standard and clause that define the field."""
+    values: tuple[str, ...] = ()
+    """All permitted values, if the field is a code."""
+    minimum: float | None = None
+    maximum: float | None = None
+    required: bool = False
+    grade: DataGrade | None = None
+    personal: Personal | None = None
+    sharing: Sharing | None = None
+    """Labels where they differ from the dataset's; a field's label is never below the dataset's grade."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """Geometry as two double columns, WGS 84."""
+
+    lon: str = "lon"
+    lat: str = "lat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Geometry as GeoJSON in a JSONB column, beside a `box` column for the index."""
+
+    geojson: str = "geometry"
+    box: str = "extent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """A table that lends columns to the dataset's rows: `name.column` in `Field.column`."""
+
+    name: str
+    table: Table
+    on: tuple[str, str]
+    """Column of the dataset's table, column of the joined table (unique there)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """One thing that a service shares. Frozen: a change of meaning is a new dataset."""
+
+    id: str
+    title: Text
+    description: Text
+    owner: Text
+    table: Table
+    key: str = "id"
+    """Column whose text is the feature's id; unique, never reused."""
+    fields: tuple[Field, ...]
+    joins: tuple[Join, ...] = ()
+    time: str | None = None
+    """Name of the field that places a row in time."""
+    area: str | None = "area"
+    """Name of the field with the area code; rows outside the caller's areas do not exist for the caller."""
+    geometry: Point | Shape | None = None
+    crs: Literal["wgs84"] = "wgs84"
+    licence: str = "LicenseRef-liandong-agreement"
+    freshness: timedelta | None = None
+    """Promise: how old the newest row is at most."""
+    retention: timedelta | None = None
+    grade: DataGrade = DataGrade.GENERAL
+    personal: Personal = Personal.NONE
+    sharing: Sharing = Sharing.CONDITIONAL
+    legal_basis: str = ""
+    authority: str | None = None
+    """Body that answers for the rows whatever their area (ports, railways)."""
+    smallest_group: int = 0
+    """Groups with fewer rows are suppressed in finished aggregates; 0 for data that concern no person."""
+
+    def __post_init__(self) -> None:
+        if self.grade is DataGrade.CORE or any(field.grade is DataGrade.CORE for field in self.fields):
+            raise ValueError(f"{self.id}: core data may not be shared (Data Security Law, article 21)")
+        names = [field.name for field in self.fields]
+        if len(set(names)) != len(names):
+            raise ValueError(f"{self.id}: a field is declared twice")
+        for name in (self.time, self.area):
+            if name is not None and name not in names:
+                raise ValueError(f"{self.id}: {name!r} is not one of its fields")
+
+    def field(self, name: str) -> Field | None:
+        return next((field for field in self.fields if field.name == name), None)
+
+    def grade_of(self, field: Field) -> DataGrade:
+        return max(self.grade, field.grade or self.grade, key=lambda grade: grade.rank)
+
+    def personal_of(self, field: Field) -> Personal:
+        return field.personal if field.personal is not None else self.personal
