@@ -26,6 +26,10 @@ def new_metadata() -> MetaData:
     return MetaData(naming_convention=CONVENTION)
 
 
+core_metadata = new_metadata()
+"""The tables that every service has: outbox, processed events, dead letters, areas, idempotency records, changes."""
+
+
 def make_engine(url: SecretStr, *, statement_timeout_s: float, pool: int = 5, name: str = "liandong") -> AsyncEngine:
     """An engine with a small pool that notices a restarted server before it uses a connection."""
     return create_async_engine(
