@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import httpx
+import structlog
 from fastapi import APIRouter, Depends, FastAPI
+from redis.asyncio import Redis
 from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from shared.config import Settings
+from shared import health, log, problems
+from shared.config import Settings, load_settings
+from shared.database import make_engine, make_sessions
 from shared.datasets.declaration import Dataset
 from shared.events.model import Event
+from shared.middleware import Requests
+from shared.tokens import HubTokens, Tokens, TokenSource
 from shared.vocabulary import Text
+
+VERSION = "0.1.0"
+_log = structlog.get_logger("service")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +43,27 @@ class Service:
     """Handlers of others' events, by event class, or by pattern (`*`, `traffic.*`): `async (envelope, event, session)`."""
     series: bool = False
     """Whether it keeps observations (`shared/series.py`): their tables are migrated with its own."""
-    tasks: Sequence[Callable[[Any], Awaitable[None]]] = ()
-    """Lifespan tasks beyond the factory's own: `async (runtime)`, cancelled at shutdown."""
+    loads: Sequence[str] = ()
+    """Paths that take bulk loads, bounded by `load_limit` instead of `body_limit`."""
+    tasks: Sequence[Callable[[Runtime], Coroutine[Any, Any, None]]] = ()
+    """Lifespan tasks beyond the factory's own, cancelled at shutdown."""
+    token_source: Callable[[Runtime], TokenSource] | None = None
+    """Where keys and revocations come from, if not from the hub over HTTP (the hub itself)."""
+
+
+@dataclass(kw_only=True)
+class Runtime:
+    """What a running service holds; one per application, at `app.state.runtime`."""
+
+    service: Service
+    settings: Settings
+    engine: AsyncEngine
+    reader: AsyncEngine
+    sessions: async_sessionmaker[AsyncSession]
+    publisher: Redis
+    consumer: Redis
+    http: httpx.AsyncClient
+    tokens: Tokens = field(init=False)
 
 
 def now() -> datetime:
@@ -42,12 +73,60 @@ def now() -> datetime:
 Now = Annotated[datetime, Depends(now)]
 
 
+@asynccontextmanager
+async def _running(service: Service, settings: Settings) -> AsyncIterator[Runtime]:
+    engine = make_engine(settings.database_url, statement_timeout_s=settings.statement_timeout_s, name=settings.audience)
+    reader = make_engine(settings.reader_url, statement_timeout_s=settings.statement_timeout_s, name=f"{settings.audience} reader")
+    async with (
+        httpx.AsyncClient(timeout=httpx.Timeout(5.0), follow_redirects=False, trust_env=False) as http,
+        _redis(settings.redis_publish_url) as publisher,
+        _redis(settings.redis_consume_url) as consumer,
+    ):
+        runtime = Runtime(
+            service=service,
+            settings=settings,
+            engine=engine,
+            reader=reader,
+            sessions=make_sessions(engine),
+            publisher=publisher,
+            consumer=consumer,
+            http=http,
+        )
+        runtime.tokens = Tokens(settings, service.token_source(runtime) if service.token_source else HubTokens(settings, http))
+        runtime.tokens.load()
+        tasks = [asyncio.create_task(work) for work in (runtime.tokens.run(), *(start(runtime) for start in service.tasks))]
+        try:
+            yield runtime
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(engine.dispose(), reader.dispose())
+
+
+def _redis(url: Any) -> Redis:
+    return Redis.from_url(
+        url.get_secret_value() if url else "redis://127.0.0.1:1", socket_connect_timeout=2, socket_timeout=15, health_check_interval=30, decode_responses=True
+    )
+
+
 def create_app(service: Service, settings: Settings | None = None) -> FastAPI:
-    """The application. Settings are read when it starts, unless given."""
+    """The application. Settings are read from `LIANDONG_CONFIG` when it starts, unless given."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
+        if settings is None:
+            log.configure(service.name)
+        async with _running(service, settings or load_settings()) as runtime:
+            app.state.runtime = runtime
+            _log.info("started", version=VERSION, city=runtime.settings.city)
             yield
+        _log.info("stopped")
 
-    return FastAPI(title=service.title.en, lifespan=lifespan)
+    app = FastAPI(title=f"Liandong {service.title.en} · {service.title.zh}", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    problems.install(app)
+    app.include_router(health.router)
+    for router in service.routers:
+        app.include_router(router)
+    app.add_middleware(Requests, service=service.name, load_paths=service.loads)
+    return app
