@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -49,6 +49,8 @@ class Service:
     """Lifespan tasks beyond the factory's own, cancelled at shutdown."""
     token_source: Callable[[Runtime], TokenSource] | None = None
     """Where keys and revocations come from, if not from the hub over HTTP (the hub itself)."""
+    holds: Callable[[Runtime], AbstractAsyncContextManager[Any]] | None = None
+    """What the service itself keeps while it runs (the hub: signing keys, registry of sources), at `runtime.own`."""
 
 
 @dataclass(kw_only=True)
@@ -64,6 +66,8 @@ class Runtime:
     consumer: Redis
     http: httpx.AsyncClient
     tokens: Tokens = field(init=False)
+    own: Any = None
+    """What `Service.holds` gave."""
 
 
 def now() -> datetime:
@@ -81,6 +85,7 @@ async def _running(service: Service, settings: Settings) -> AsyncIterator[Runtim
         httpx.AsyncClient(timeout=httpx.Timeout(5.0), follow_redirects=False, trust_env=False) as http,
         _redis(settings.redis_publish_url) as publisher,
         _redis(settings.redis_consume_url) as consumer,
+        AsyncExitStack() as stack,
     ):
         runtime = Runtime(
             service=service,
@@ -92,6 +97,8 @@ async def _running(service: Service, settings: Settings) -> AsyncIterator[Runtim
             consumer=consumer,
             http=http,
         )
+        if service.holds:
+            runtime.own = await stack.enter_async_context(service.holds(runtime))
         runtime.tokens = Tokens(settings, service.token_source(runtime) if service.token_source else HubTokens(settings, http))
         runtime.tokens.load()
         tasks = [asyncio.create_task(work) for work in (runtime.tokens.run(), *(start(runtime) for start in service.tasks))]
