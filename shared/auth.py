@@ -37,6 +37,7 @@ class Caller:
     clearance: Clearance = field(default_factory=Clearance)
     purpose: str = "operations"
     token_id: str = ""
+    issued: int = 0
     expires: int = 0
     actor: str | None = None
     """Who acts on the subject's behalf (RFC 8693 `act`): `430300/hub` on a hop made by the hub."""
@@ -55,15 +56,19 @@ class Caller:
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> Caller:
+        """The caller of verified claims; `ValueError`, `TypeError` or `KeyError` if they are not of the contract's form."""
         clearance = claims.get("clearance") or {}
+        if not (isinstance(claims["sub"], str) and isinstance(claims.get("areas", []), list) and isinstance(claims.get("jti", ""), str)):
+            raise TypeError("sub and jti are texts, areas is a list")
         return cls(
             subject=claims["sub"],
             audience=claims["aud"],
             scopes=frozenset(claims.get("scope", "").split()),
-            areas=tuple(sorted(claims.get("areas", ()))),
+            areas=tuple(sorted(str(area) for area in claims.get("areas", ()))),
             clearance=Clearance(DataGrade(clearance.get("grade", "general")), Personal(clearance.get("personal", "none"))),
             purpose=claims.get("purpose", "operations"),
             token_id=claims.get("jti", ""),
+            issued=int(claims["iat"]),
             expires=int(claims["exp"]),
             actor=(claims.get("act") or {}).get("sub"),
         )

@@ -89,7 +89,7 @@ class Tokens:
         self._keys = KeySet([])
         self._revoked_tokens: frozenset[str] = frozenset()
         self._revoked_subjects: Mapping[str, int] = {}
-        self._verified: OrderedDict[str, tuple[Caller, int]] = OrderedDict()
+        self._verified: OrderedDict[str, Caller] = OrderedDict()
         self._exchanged: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
         self._refreshed = 0.0
         self._refreshing = asyncio.Lock()
@@ -144,21 +144,23 @@ class Tokens:
         """The caller whom a token names, or `Unauthenticated` with the reason."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise Unauthenticated("The token is too long.")
-        remembered = self._verified.get(token)
-        if remembered is None:
-            remembered = self._check(token, await self._key_ids(token))
-            self._verified[token] = remembered
+        found = self._verified.get(token)
+        if found is None:
+            found = self._check(token, await self._key_ids(token))
+            self._verified[token] = found
             if len(self._verified) > 1000:
                 self._verified.popitem(last=False)
-        found, issued = remembered
-        self._check_time(found, issued)
-        self._check_revoked(found, issued)
+        if self._clock() > found.expires + LEEWAY_S:
+            raise Unauthenticated("The token has expired.")
+        if found.issued > self._clock() + LEEWAY_S:
+            raise Unauthenticated("The token was issued in the future; check the clocks.")
+        if self._revoked(found):
+            raise Unauthenticated("The token has been revoked.")
         return found
 
     def still_valid(self, found: Caller) -> bool:
         """Whether a caller who was verified earlier may still be served: neither expired nor revoked."""
-        revoked = hash_token_id(found.token_id) in self._revoked_tokens or found.subject in self._revoked_subjects
-        return not revoked and self._clock() <= found.expires
+        return not self._revoked(found) and self._clock() <= found.expires
 
     async def exchange(self, client: str, secret: str) -> Caller:
         """The caller whom Basic client credentials name; their token is kept for a minute."""
@@ -185,7 +187,7 @@ class Tokens:
                 raise Unavailable("This service has not yet learned the issuer's keys; the hub does not answer.")
         return self._keys
 
-    def _check(self, token: str, keys: KeySet) -> tuple[Caller, int]:
+    def _check(self, token: str, keys: KeySet) -> Caller:
         try:
             claims = jwt.decode(token, keys, algorithms=[ALGORITHM]).claims
         except (JoseError, ValueError, TypeError, AttributeError, KeyError) as error:
@@ -195,19 +197,12 @@ class Tokens:
         if claims.get("aud") != self._audience:
             raise Unauthenticated(f"The token is for another audience; this service is {self._audience}. Ask for one with `resource={self._audience}`.")
         try:
-            return Caller.from_claims(claims), int(claims["iat"])
+            return Caller.from_claims(claims)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise Unauthenticated("The token's claims are incomplete.") from error
 
-    def _check_time(self, found: Caller, issued: int) -> None:
-        if self._clock() > found.expires + LEEWAY_S:
-            raise Unauthenticated("The token has expired.")
-        if issued > self._clock() + LEEWAY_S:
-            raise Unauthenticated("The token was issued in the future; check the clocks.")
-
-    def _check_revoked(self, found: Caller, issued: int) -> None:
-        if hash_token_id(found.token_id) in self._revoked_tokens or issued <= self._revoked_subjects.get(found.subject, -1):
-            raise Unauthenticated("The token has been revoked.")
+    def _revoked(self, found: Caller) -> bool:
+        return hash_token_id(found.token_id) in self._revoked_tokens or found.issued <= self._revoked_subjects.get(found.subject, -1)
 
 
 def jwt_header(token: str) -> dict[str, Any]:
