@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from shared.auth import Caller, Clearance
+from shared.caller import Caller, Clearance
 
 TOKEN_LIFE_S = 15 * 60
 """Longest life of an access token."""

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from services.hub.access.domain import Grant
 from services.hub.models import Base
-from shared.auth import Clearance
+from shared.caller import Clearance
 from shared.vocabulary import DataGrade, Personal
 
 _NOTHING = text("'{}'")
