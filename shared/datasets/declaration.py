@@ -72,8 +72,8 @@ class Dataset:
     description: Text
     owner: Text
     table: Table
-    key: str = "id"
-    """Column whose text is the feature's id; unique, never reused."""
+    key: str | tuple[str, ...] = "id"
+    """Column whose text is the feature's id, or several whose texts joined by `~` are; together unique, never reused."""
     fields: tuple[Field, ...]
     joins: tuple[Join, ...] = ()
     time: str | None = None
@@ -104,6 +104,11 @@ class Dataset:
         for name in (self.time, self.area):
             if name is not None and name not in names:
                 raise ValueError(f"{self.id}: {name!r} is not one of its fields")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The key's columns, in the order of the table's index."""
+        return (self.key,) if isinstance(self.key, str) else self.key
 
     def field(self, name: str) -> Field | None:
         return next((field for field in self.fields if field.name == name), None)
