@@ -1,0 +1,136 @@
+"""How a table keeps its past: superseded versions beside the current rows, and both as they were known at a moment.
+
+`T` holds the current rows, `T_history` the superseded and deleted versions. Every row bears `recorded_at`, one moment for all
+that a transaction writes; `changes` says when that transaction was committed. A question as of a moment sees exactly what was
+committed by then (docs/adr/0004-history.md).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    FromClause,
+    Identity,
+    Index,
+    Select,
+    Table,
+    Text,
+    all_,
+    and_,
+    func,
+    literal,
+    not_,
+    select,
+    text,
+    union_all,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import ColumnElement
+
+from shared.database import core_metadata
+
+changes = Table(
+    "changes",
+    core_metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("table_name", Text, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("committed_at", DateTime(timezone=True)),
+)
+"""One row per writing transaction and table; `committed_at` is set at the very end of that transaction."""
+Index("ux_changes_table_name", changes.c.table_name, changes.c.recorded_at, unique=True)
+Index(
+    "ix_changes_in_flight",
+    func.tstzrange(changes.c.recorded_at, changes.c.committed_at),
+    postgresql_using="gist",
+)
+
+
+def recorded_columns() -> tuple[Column[datetime], Column[str]]:
+    """The two columns of every shared table: when it was recorded, and by whom (subject of the token)."""
+    return (
+        Column("recorded_at", DateTime(timezone=True), nullable=False, server_default=text("recorded_moment()")),
+        Column("recorded_by", Text, nullable=False),
+    )
+
+
+def history_of(table: Table) -> Table:
+    """Declare `<table>_history` beside a table: the same columns after `superseded_at`. Call it in models.py once the table is complete."""
+    name = f"{table.name}_history"
+    history = Table(
+        name,
+        table.metadata,
+        Column("superseded_at", DateTime(timezone=True), nullable=False),
+        *(Column(column.name, column.type, nullable=column.nullable) for column in table.columns),
+    )
+    Index(f"ix_{name}_superseded_at", history.c.superseded_at)
+    key = [column.name for column in table.primary_key.columns]
+    Index(f"ix_{name}_{key[0]}", *(history.c[column] for column in key))
+    return history
+
+
+def keep_history_ddl(table_name: str, key: tuple[str, ...] = ("id",)) -> list[str]:
+    """SQL for a migration, after the table was made: its history table, indexes and triggers; `key` is its primary key.
+
+    The app role may read the history and never write it: the triggers do, as the owner.
+    """
+    history = f"{table_name}_history"
+    statements = [
+        f"CREATE TABLE {history} (superseded_at timestamptz NOT NULL, LIKE {table_name})",
+        f"CREATE INDEX ix_{history}_superseded_at ON {history} (superseded_at)",
+        f"CREATE INDEX ix_{history}_{key[0]} ON {history} ({', '.join(key)})",
+        f"SELECT seal_table('{history}')",
+        f"CREATE TRIGGER renew BEFORE UPDATE ON {table_name} FOR EACH ROW EXECUTE FUNCTION renew_recorded_at()",
+        f"CREATE TRIGGER note AFTER INSERT ON {table_name} FOR EACH STATEMENT EXECUTE FUNCTION note_change()",
+    ]
+    return statements + [
+        f"CREATE TRIGGER keep_{event.lower()} AFTER {event} ON {table_name} REFERENCING OLD TABLE AS superseded "
+        "FOR EACH STATEMENT EXECUTE FUNCTION keep_superseded()"
+        for event in ("UPDATE", "DELETE")
+    ]
+
+
+def drop_history_ddl(table_name: str) -> list[str]:
+    """The reverse of `keep_history_ddl`, for a table that stays."""
+    return [f"DROP TRIGGER {name} ON {table_name}" for name in ("renew", "note", "keep_update", "keep_delete")] + [f"DROP TABLE {table_name}_history"]
+
+
+def as_known(table: Table, known_at: datetime) -> FromClause:
+    """The rows of a table that had been committed by `known_at` and were not superseded then; the table itself if it keeps no history."""
+    history = table.metadata.tables.get(f"{table.name}_history")
+    if history is None:
+        return table
+    moment = literal(known_at, DateTime(timezone=True))
+    in_flight = func.array(  # writers that had begun and not yet committed at that moment: a handful, read once
+        select(changes.c.recorded_at)
+        .where(changes.c.table_name == table.name, func.tstzrange(changes.c.recorded_at, changes.c.committed_at).op("@>")(moment))
+        .scalar_subquery()
+    )
+
+    def known(recorded_at: ColumnElement[Any]) -> ColumnElement[bool]:
+        return and_(recorded_at <= moment, recorded_at != all_(in_flight))
+
+    current = select(*table.columns).where(known(table.c.recorded_at))
+    past = select(*(history.c[column.name] for column in table.columns)).where(known(history.c.recorded_at), not_(known(history.c.superseded_at)))
+    return union_all(current, past).subquery(table.name)
+
+
+def version_of(*tables: Table) -> Select[tuple[int]]:
+    """The version of what these tables hold: how many transactions have changed them. It grows with every committed change."""
+    return select(func.count()).select_from(changes).where(changes.c.table_name.in_(sorted({table.name for table in tables})))
+
+
+async def settled(connection: AsyncConnection, asked: datetime) -> datetime:
+    """The latest moment up to `asked` for which the answer is final.
+
+    Ends the connection's transaction, because the snapshot that answers must be taken after this moment was fixed.
+    A moment in the future becomes now; one at which a commit is under way becomes the moment before that commit.
+    """
+    moment: datetime = (await connection.execute(select(func.settled_moment(literal(asked, DateTime(timezone=True)))))).scalar_one()
+    await connection.rollback()
+    return moment

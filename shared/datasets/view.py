@@ -1,0 +1,140 @@
+"""What of a dataset exists for a caller: visible fields, visible rows, as of now or of a past moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+
+from sqlalchemy import ColumnElement, FromClause, Text, and_, cast, func, or_, true
+from sqlalchemy.sql import false
+
+from shared.auth import Caller
+from shared.datasets.declaration import Dataset, Field, Point, Shape
+from shared.datasets.history import as_known
+from shared.errors import NotFound, Problem
+from shared.vocabulary import Sharing
+from shared.vocabulary import Text as Words
+
+EVERYWHERE = ("*",)
+
+
+class UnknownField(Problem):
+    slug, status = "unknown-field", 400
+    title = Words("未知字段", "Unknown field")
+    remedy = Words("查看 /collections/{id}/schema 中的字段。", "See the fields in /collections/{id}/schema.")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A dataset cut to what one caller may see. What is not in it does not exist for this caller.
+
+    `source` yields the rows, `columns` the visible fields, `rows` says which rows exist; all three must be used together.
+    """
+
+    dataset: Dataset
+    fields: Mapping[str, Field]
+    source: FromClause
+    columns: Mapping[str, ColumnElement[object]]
+    rows: ColumnElement[bool]
+    key: ColumnElement[str]
+    """The feature's id, as text."""
+    geometry: tuple[ColumnElement[object], ColumnElement[object]] | None
+    """Columns lon and lat (`Point`), or GeoJSON and box (`Shape`); None if there is none or it is not visible."""
+    known_at: datetime | None
+
+    @property
+    def time(self) -> Field | None:
+        """The field that places a row in time, if it is visible."""
+        return self.fields.get(self.dataset.time) if self.dataset.time else None
+
+    @property
+    def area(self) -> Field | None:
+        """The field with the area code, if it is visible."""
+        return self.fields.get(self.dataset.area) if self.dataset.area else None
+
+    def named(self, name: str, *, pointer: str | None = None) -> tuple[Field, ColumnElement[object]]:
+        """A visible field and its column; `UnknownField` for every other name, hidden or not there at all."""
+        if name in self.fields:
+            return self.fields[name], self.columns[name]
+        close = get_close_matches(name, self.fields, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else f" It has: {', '.join(sorted(self.fields))}."
+        raise UnknownField(f"{self.dataset.id} has no field {name[:60]!r}.{hint}", pointer=pointer)
+
+
+def visible_fields(dataset: Dataset, caller: Caller) -> dict[str, Field]:
+    """The fields within the caller's scopes and clearance, by name; none at all if the dataset does not exist for the caller."""
+    service = dataset.id.partition(".")[0]
+    owns = caller.has(f"{service}:read") and caller.actor is None
+    if not caller.has(f"{service}:read", "hub:query"):
+        return {}
+    return {
+        field.name: field
+        for field in dataset.fields
+        if caller.clearance.covers(dataset.grade_of(field), dataset.personal_of(field)) and (owns or (field.sharing or dataset.sharing) is not Sharing.NONE)
+    }
+
+
+def visible_datasets(datasets: Sequence[Dataset], caller: Caller) -> list[Dataset]:
+    """The datasets of which the caller may see anything."""
+    return [dataset for dataset in datasets if visible_fields(dataset, caller)]
+
+
+def view(dataset: Dataset, caller: Caller, known_at: datetime | None = None, *, city_areas: Sequence[str] = EVERYWHERE) -> View:
+    """The dataset as it exists for this caller, or `NotFound`.
+
+    `known_at` must have been settled (`shared.datasets.history.settled`), or the answer may change later.
+    `city_areas` are the prefixes that this city's services answer for (`Settings.areas`).
+    """
+    fields = visible_fields(dataset, caller)
+    if not fields:
+        raise unknown_dataset(dataset.id)
+    table = dataset.table if known_at is None else as_known(dataset.table, known_at)
+    froms: dict[str, FromClause] = {"": table}
+    source: FromClause = table
+    for join in dataset.joins:
+        joined = (join.table if known_at is None else as_known(join.table, known_at)).alias(join.name)
+        froms[join.name] = joined
+        source = source.outerjoin(joined, table.c[join.on[0]] == joined.c[join.on[1]])
+    columns = {name: _column(field, froms) for name, field in fields.items()}
+    area = dataset.field(dataset.area) if dataset.area else None
+    rows = and_(*(_within(_column(area, froms) if area else None, prefixes) for prefixes in (caller.areas, tuple(city_areas))))
+    key = cast(table.c[dataset.key], Text)
+    return View(dataset, fields, source, columns, rows, key, _geometry(dataset, fields, caller, table), known_at)
+
+
+def unknown_dataset(name: str) -> NotFound:
+    """The answer for a dataset that is not there, or not for this caller."""
+    return NotFound(f"There is no collection {name[:80]!r} here.", pointer="/collection")
+
+
+def _column(field: Field, froms: Mapping[str, FromClause]) -> ColumnElement[object]:
+    join, _, column = (field.column or field.name).rpartition(".")
+    return froms[join].c[column]
+
+
+def _within(area: ColumnElement[object] | None, prefixes: Sequence[str]) -> ColumnElement[bool]:
+    """Rows whose area code begins with one of the prefixes; rows of a dataset without areas exist for whoever has any area."""
+    if "*" in prefixes:
+        return true()
+    if area is None or not prefixes:
+        return true() if prefixes else false()
+    lengths = sorted({len(prefix) for prefix in prefixes})
+    return or_(*(func.left(area, length).in_([prefix for prefix in prefixes if len(prefix) == length]) for length in lengths))
+
+
+def _geometry(
+    dataset: Dataset, fields: Mapping[str, Field], caller: Caller, table: FromClause
+) -> tuple[ColumnElement[object], ColumnElement[object]] | None:
+    """The geometry's columns, unless a field over one of them is hidden; without such a field the dataset's own labels count."""
+    match dataset.geometry:
+        case Point(lon, lat):
+            names, shown = (lon, lat), (lon, lat)
+        case Shape(geojson, box):
+            names, shown = (geojson, box), (geojson,)
+        case None:
+            return None
+    over = [field for field in dataset.fields if (field.column or field.name) in shown]
+    visible = all(field.name in fields for field in over) if over else caller.clearance.covers(dataset.grade, dataset.personal)
+    return (table.c[names[0]], table.c[names[1]]) if visible else None
