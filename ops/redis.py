@@ -14,47 +14,38 @@ from pathlib import Path
 
 from ops.launching import Launch, LaunchError
 from ops.secretfiles import private_folder, write_private
+from shared.bus.access import acl_rules
 
 ADMIN = "admin"
 OLDEST = (6, 2)
 """ACLs with subcommands and XAUTOCLAIM."""
-SESSION = ("-@all", "+@connection", "-@dangerous", "+ping", "+hello", "+auth", "+client|setname", "+client|id")
-PUBLISH = ("+xadd", "+xtrim", "+xlen", "+xinfo", "+xpending", "+xrange", "+xrevrange", "+get", "+set", "+exists", "+multi", "+exec", "+discard")
-CONSUME = (
-    *("+xread", "+xreadgroup", "+xack", "+xautoclaim", "+xclaim", "+xpending", "+xinfo", "+xlen", "+xrange", "+xrevrange"),
-    *("+xgroup|create", "+xgroup|createconsumer", "+get", "+exists"),
-)
 
 
 @dataclass(frozen=True, slots=True)
 class RedisUser:
-    """A user that may run some commands on some keys."""
+    """A user and what it may do."""
 
     name: str
     password: str
-    keys: Sequence[str]
-    commands: Sequence[str]
+    rights: Sequence[str]
 
     def rules(self) -> list[str]:
         """Rules for `ACL SETUSER` and for the ACL file; the password appears as its SHA-256 only."""
         digest = hashlib.sha256(self.password.encode()).hexdigest()
-        return ["reset", "on", f"#{digest}", *(f"~{key}" for key in self.keys), *self.commands]
+        return ["resetpass", *self.rights, "on", f"#{digest}"]
 
 
-def service_users(city: str, service: str, passwords: Mapping[str, str]) -> list[RedisUser]:
-    """The two users of a service: one appends to its own stream only, the other reads and acknowledges only.
-
-    So the name of a stream proves who spoke. The epoch key is how an emptied Redis is noticed.
-    """
-    publish, consume = f"{service}-publish", f"{service}-consume"
-    own = (f"events:{city}/{service}", f"epoch:{city}/{service}")
-    return [
-        RedisUser(publish, passwords[publish], own, (*SESSION, *PUBLISH)),
-        RedisUser(consume, passwords[consume], ("events:*", "epoch:*"), (*SESSION, *CONSUME)),
-    ]
+def user_names(services: Sequence[str], city: str) -> list[str]:
+    """Every user that the services need, the administrator first."""
+    return [ADMIN, *(name for service in services for name in acl_rules(service, city))]
 
 
-@dataclass(frozen=True, slots=True)
+def service_users(services: Sequence[str], city: str, passwords: Mapping[str, str]) -> list[RedisUser]:
+    """The users of the services: one appends to its own stream only, the other reads and acknowledges only."""
+    return [RedisUser(name, passwords[name], rights) for service in services for name, rights in acl_rules(service, city).items()]
+
+
+@dataclass(slots=True)
 class Redis:
     """One server: where its data lie, where it listens, its administrator's password and its users."""
 
@@ -72,8 +63,8 @@ class Redis:
         """Write the users, and say how to start the server."""
         private_folder(self.folder)
         private_folder(self.access_file.parent)
-        everyone = [RedisUser(ADMIN, self.password, ("*",), ("&*", "+@all")), *self.users]
-        lines = ["user default off resetpass -@all", *(f"user {user.name} {' '.join(user.rules()[1:])}" for user in everyone)]
+        everyone = [RedisUser(ADMIN, self.password, ("~*", "&*", "+@all")), *self.users]
+        lines = ["user default off resetpass -@all", *(f"user {user.name} {' '.join(user.rules())}" for user in everyone)]
         write_private(self.access_file, "\n".join(lines) + "\n")
         options = {
             "bind": "127.0.0.1",
