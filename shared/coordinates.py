@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import cache
 
-import geocoordinates_ffi as offsets  # type: ignore[import-untyped]  # ships no type marker
+import geocoordinates_ffi as offsets
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyproj import Transformer

@@ -17,6 +17,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from shared import health, log, problems
+from shared.area_directory import AreaDirectory
 from shared.config import Settings, load_settings
 from shared.database import make_engine, make_sessions
 from shared.datasets.declaration import Dataset
@@ -43,6 +44,8 @@ class Service:
     """Handlers of others' events, by event class, or by pattern (`*`, `traffic.*`): `async (envelope, event, session)`."""
     series: bool = False
     """Whether it keeps observations (`shared/series.py`): their tables are migrated with its own."""
+    area_master: bool = False
+    """Whether its area table is the city's master (the hub) rather than a copy."""
     loads: Sequence[str] = ()
     """Paths that take bulk loads, bounded by `load_limit` instead of `body_limit`."""
     tasks: Sequence[Callable[[Runtime], Coroutine[Any, Any, None]]] = ()
@@ -66,6 +69,7 @@ class Runtime:
     consumer: Redis
     http: httpx.AsyncClient
     tokens: Tokens = field(init=False)
+    areas: AreaDirectory
     own: Any = None
     """What `Service.holds` gave."""
 
@@ -96,12 +100,13 @@ async def _running(service: Service, settings: Settings) -> AsyncIterator[Runtim
             publisher=publisher,
             consumer=consumer,
             http=http,
+            areas=AreaDirectory(engine, reader, http, None if service.area_master else settings.hub_url, settings.cache_dir),
         )
         if service.holds:
             runtime.own = await stack.enter_async_context(service.holds(runtime))
         runtime.tokens = Tokens(settings, service.token_source(runtime) if service.token_source else HubTokens(settings, http))
         runtime.tokens.load()
-        tasks = [asyncio.create_task(work) for work in (runtime.tokens.run(), *(start(runtime) for start in service.tasks))]
+        tasks = [asyncio.create_task(work) for work in (runtime.tokens.run(), runtime.areas.run(), *(start(runtime) for start in service.tasks))]
         try:
             yield runtime
         finally:

@@ -1,0 +1,95 @@
+"""Areas: the table that every service has, how codes roll up, and which point lies where."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ColumnElement, Date, FromClause, Index, Table, Text, and_, case, func, literal, null, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.types import UserDefinedType
+
+from shared.database import core_metadata
+from shared.datasets.history import changes, history_of, recorded_columns
+from shared.vocabulary import AreaLevel
+
+GB_NATION = "cn"
+"""Code of the nation above all codes of GB/T 2260, which itself has none."""
+CODE_PATTERN = r"^[0-9a-z](?:[0-9a-z-]{0,30}[0-9a-z])?$"
+"""Codes of other countries start with letters: `us-06075`. Rights go by prefix, so a code begins with its parent's code."""
+KINDS = ("administrative", "functional", "neighbourhood")
+"""`functional`: a development zone or the like, which has a code (430371) but no territory of its own."""
+LEVELS = tuple(AreaLevel)
+_GB_LEVELS = {level.digits: level for level in LEVELS if level.digits}
+_CODE = re.compile(CODE_PATTERN)
+
+
+class Box(UserDefinedType[Any]):
+    """PostgreSQL's `box`: the extent of a shape, for a GiST index; bound and read as `asyncpg.Box`."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "BOX"
+
+
+ischema_names.setdefault("box", Box)  # so that the migrations' check knows the column's type
+
+areas = Table(
+    "areas",
+    core_metadata,
+    Column("code", Text(collation="C"), primary_key=True),
+    Column("level", Text, nullable=False),
+    Column("parent", Text(collation="C")),
+    Column("name_zh", Text),
+    Column("name_en", Text),
+    Column("kind", Text, nullable=False),
+    Column("valid_from", Date),
+    Column("valid_to", Date),
+    Column("geometry", JSONB(none_as_null=True)),
+    Column("extent", Box),
+    *(Column(level.value, Text(collation="C")) for level in LEVELS),
+    *recorded_columns(),
+    CheckConstraint("name_zh IS NOT NULL OR name_en IS NOT NULL", name="named"),
+    CheckConstraint("valid_from < valid_to", name="validity"),
+)
+"""`valid_to` is the first day on which the code no longer holds. `nation` to `community` bear the codes of the ancestors and the area's own."""
+Index("ix_areas_parent", areas.c.parent)
+Index("ix_areas_extent", areas.c.extent, postgresql_using="gist")
+history_of(areas)
+
+STATED = ("level", "parent", "name_zh", "name_en", "kind", "valid_from", "valid_to", "geometry")
+"""Columns that the master is told; the others follow from them."""
+
+
+def is_code(text: str) -> bool:
+    """Whether a text has the form of an area code."""
+    return _CODE.match(text) is not None
+
+
+def gb_level(code: str) -> AreaLevel | None:
+    """The level that a GB code's length tells (GB/T 2260: 2, 4, 6 digits; GB/T 10114: 9, 12); None for other codes."""
+    return _GB_LEVELS.get(len(code)) if code.isascii() and code.isdigit() else None
+
+
+def gb_parent(code: str) -> str | None:
+    """The code one level up by GB prefix, the nation above a province; None for other codes."""
+    level = gb_level(code)
+    return None if level is None else code[: LEVELS[LEVELS.index(level) - 1].digits] or GB_NATION
+
+
+def rolled_up(level: AreaLevel, code: ColumnElement[str], joined: FromClause = areas) -> ColumnElement[str]:
+    """The area at `level` that holds `code`, in a query that left-joins `joined` (areas) on `code`.
+
+    The table decides; a code that it does not know goes by GB prefix. NULL where the code is coarser than the level.
+    """
+    prefix: ColumnElement[str] = func.left(code, level.digits) if level.digits else literal(GB_NATION)
+    by_prefix = and_(code.regexp_match("^[0-9]+$"), func.length(code) >= level.digits)
+    return case((joined.c.code.is_not(None), joined.c[level.value]), (by_prefix, prefix), else_=null())
+
+
+def version_query() -> Any:
+    """The version of this database's area table, as a text that never comes back, not even after the table was rebuilt."""
+    last = func.coalesce(func.extract("epoch", func.max(changes.c.recorded_at)), 0)
+    return select(func.concat(func.count(), "-", func.to_hex((last * 1_000_000).cast(BigInteger)))).where(changes.c.table_name == areas.name)
