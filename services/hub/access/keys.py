@@ -42,7 +42,7 @@ class SigningKey:
 
     @property
     def kid(self) -> str:
-        return self.jwk.thumbprint()
+        return str(self.jwk.kid)
 
     @property
     def public(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _forget(folder: Path, ring: Keyring, now: int) -> Keyring:
 
 
 def _new_key() -> OKPKey:
-    return OKPKey.generate_key("Ed25519")
+    return OKPKey.generate_key("Ed25519", auto_kid=True)
 
 
 def _read(folder: Path) -> list[SigningKey]:
@@ -127,7 +127,7 @@ def _read_one(path: Path) -> SigningKey:
         raise UnsafeKeys(f"{path} can be read by others; run: chmod 600 {path}")
     try:
         content = orjson.loads(path.read_bytes())
-        jwk = OKPKey.import_key({name: content[name] for name in ("kty", "crv", "x", "d")})
+        jwk = OKPKey.import_key({name: content[name] for name in ("kty", "crv", "x", "d", "kid")})
         return SigningKey(jwk, int(content["created"]), content.get("used_from"), content.get("retired_at"))
     except (ValueError, KeyError, TypeError) as error:
         raise UnsafeKeys(f"{path} is not a signing key; move it away to let a new one be made") from error
@@ -135,7 +135,7 @@ def _read_one(path: Path) -> SigningKey:
 
 def _write(folder: Path, key: SigningKey) -> SigningKey:
     """Put the key's file in place whole or not at all."""
-    content = {**key.jwk.as_dict(private=True), "kid": key.kid, "created": key.created, "used_from": key.used_from, "retired_at": key.retired_at}
+    content = {**key.jwk.as_dict(private=True), "created": key.created, "used_from": key.used_from, "retired_at": key.retired_at}
     part = folder / f"{key.kid}.part"
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(orjson.dumps({name: value for name, value in content.items() if value is not None}))

@@ -48,6 +48,8 @@ class Client(Rights, Base):
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     secret_sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    secret_set_by: Mapped[str] = mapped_column(Text)
+    """The clients file, or the subject who changed the secret since: the file does not undo that."""
 
     @property
     def subject(self) -> str:

@@ -1,0 +1,22 @@
+"""The hub: who may ask, whom to ask, and one answer from all."""
+
+from __future__ import annotations
+
+from services.hub.access import accounts, api, people
+from services.hub.access.tasks import keep_access
+from services.hub.access.trust import OwnTrust
+from services.hub.models import Base
+from services.hub.state import hold
+from shared.service import Service, create_app
+from shared.vocabulary import Text
+
+service = Service(
+    name="hub",
+    title=Text("枢纽", "Hub"),
+    routers=[api.router, people.router, accounts.router],
+    metadata=Base.metadata,
+    holds=hold,
+    token_source=OwnTrust,
+    tasks=[keep_access],
+)
+app = create_app(service)

@@ -1,0 +1,41 @@
+"""What the hub keeps while it runs, at `runtime.own`: issuer, passwords, registry of sources, the client that asks them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from services.hub.access.clients_file import take_clients_file
+from services.hub.access.failures import Failures
+from services.hub.access.issuer import Issuer
+from services.hub.access.secret_hash import Passwords
+from shared.service import Runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hub:
+    city: str
+    issuer: Issuer
+    passwords: Passwords
+    failures: Failures
+
+
+@asynccontextmanager
+async def hold(runtime: Runtime) -> AsyncIterator[Hub]:
+    """Made at the start, before anything is asked; needs no sector, and the database only for clients it does not know yet."""
+    settings = runtime.settings
+    folder = settings.signing_keys or settings.cache_dir / "signing-keys"
+    await take_clients_file(runtime)
+    yield Hub(city=settings.city, issuer=Issuer(settings.issuer, settings.audience, folder), passwords=Passwords(), failures=Failures())
+
+
+async def _hub(request: Request) -> Hub:
+    hub: Hub = request.app.state.runtime.own
+    return hub
+
+
+HubState = Annotated[Hub, Depends(_hub)]
