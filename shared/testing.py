@@ -30,6 +30,11 @@ class Issuer:
         """Keys and revocations in the form that services keep in `cache_dir/trust.json`."""
         return {"keys": [self.key.as_dict(private=False)], "revocations": {"tokens": list(revoked_tokens), "subjects": revoked_subjects or {}}}
 
+    def signing_key(self) -> dict[str, Any]:
+        """The key in the form of the hub's folder of signing keys, so that a hub under test signs as this issuer."""
+        issued = int(time.time())
+        return {**self.key.as_dict(private=True), "created": issued, "used_from": issued}
+
     def token(
         self,
         audience: str,

@@ -20,7 +20,7 @@ from ops.launching import Launch, free_port
 from ops.migrate import build
 from ops.postgres import UNSAFE_BUT_FAST, local_postgres
 from ops.redis import Redis, service_users
-from ops.secretfiles import write_private_json
+from ops.secretfiles import private_folder, write_private_json
 from ops.services import declared
 from shared.bus.access import acl_rules
 from shared.config import Settings
@@ -98,6 +98,8 @@ class City:
         cache = self.folder / "cache" / database
         cache.mkdir(parents=True)
         write_private_json(cache / "trust.json", self.issuer.trust())
+        if name == "hub":
+            write_private_json(private_folder(cache / "signing") / f"{self.issuer.key.kid}.jwk", self.issuer.signing_key())
         self._allow_redis(name)
         values: dict[str, Any] = {
             "service": name,
