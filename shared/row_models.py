@@ -1,0 +1,115 @@
+"""Rows checked one by one against a model: for loads whose rows are few and rich (premises, calls), not for observations."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Depends, Request
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from shared.areas import CODE_PATTERN
+from shared.batches import LISTED, LoadAnswer, RowError
+from shared.body import MEDIA_TYPES, Rows, read_body, rows_of
+
+
+def _as_text(value: Any) -> Any:
+    if not isinstance(value, (str, datetime)):
+        raise ValueError("a time is a text such as 2026-11-22T08:00:00+08:00")
+    return value
+
+
+def _with_offset(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a time needs its offset, such as +08:00 or Z")
+    return value
+
+
+OffsetTime = Annotated[datetime, BeforeValidator(_as_text), AfterValidator(_with_offset)]
+"""An RFC 3339 time with its offset; numbers are not times."""
+PlainText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""One line of text without control characters."""
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._~@+-]+$")]
+"""An identifier that can stand in an address."""
+AreaCode = Annotated[str, StringConstraints(max_length=32, pattern=CODE_PATTERN)]
+Longitude = Annotated[float, Field(ge=-180, le=180, description="Degrees, WGS 84")]
+Latitude = Annotated[float, Field(ge=-90, le=90, description="Degrees, WGS 84")]
+
+
+class RowModel(BaseModel):
+    """What a row must look like; unknown members are refused rather than lost."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Row = TypeVar("Row", bound=RowModel)
+
+
+@dataclass(slots=True)
+class Checked(Generic[Row]):
+    """A batch whose rows were checked: the good ones by their number, and why the others are not."""
+
+    rows: dict[int, Row]
+    digest: bytes = b""
+    """SHA-256 of the body as it was sent."""
+    errors: dict[int, RowError] = field(default_factory=dict)
+
+    def reject(self, row: int, member: str, code: str, detail: str) -> None:
+        """Take a row out; its first fault is its reason."""
+        self.rows.pop(row, None)
+        self.errors.setdefault(row, RowError(row, f"/{row}/{member}" if member else f"/{row}", code, detail))
+
+    def answer(self, taken: Collection[int], corrected: Collection[int], duplicates: Collection[int]) -> LoadAnswer:
+        listed = [self.errors[row] for row in sorted(self.errors)[:LISTED]]
+        return LoadAnswer(len(taken), len(corrected), len(duplicates), len(self.errors), listed, len(self.errors) - len(listed))
+
+
+def check_rows(rows: Mapping[int, Any], model: type[Row]) -> Checked[Row]:
+    """Check each row by itself against the model."""
+    checked: Checked[Row] = Checked({})
+    good = dict(rows)
+    try:
+        valid = _list_of(model).validate_python(list(good.values()))
+    except ValidationError as error:
+        numbers = list(good)
+        for fault in error.errors(include_url=False, include_context=False, include_input=False):
+            row = numbers[int(fault["loc"][0])]
+            good.pop(row, None)
+            checked.reject(row, "/".join(str(part) for part in fault["loc"][1:]), fault["type"].replace("_", "-"), fault["msg"])
+        valid = _list_of(model).validate_python(list(good.values()))
+    checked.rows = dict(zip(good, valid, strict=True))
+    return checked
+
+
+@cache
+def _list_of(model: type[Row]) -> TypeAdapter[list[Row]]:
+    return TypeAdapter(list[model])
+
+
+def _by_number(rows: Rows) -> dict[int, Any]:
+    return dict(zip(rows.numbers.tolist(), rows.dicts(), strict=True))
+
+
+def batch_of(model: type[Row]) -> Any:
+    """A dependency that reads and checks a request's batch: `Annotated[Checked[X], batch_of(X)]`."""
+
+    async def read(request: Request) -> Checked[Row]:
+        body = await read_body(request, MEDIA_TYPES)
+        rows = rows_of(body, model.model_fields)
+        checked = check_rows(_by_number(rows), model)
+        for error in rows.unreadable:
+            checked.errors[error.row] = error
+        checked.digest = body.digest
+        return checked
+
+    return Depends(read)
+
+
+def batch_docs(model: type[BaseModel], example: Mapping[str, Any], media_types: Iterable[str] = MEDIA_TYPES) -> dict[str, Any]:
+    """The OpenAPI description of such a body: `openapi_extra=batch_docs(X, {...})`."""
+    rows = {"type": "array", "items": model.model_json_schema()}
+    content = {kind: {"schema": rows, "example": [dict(example)]} if kind == "application/json" else {"schema": {"type": "string"}} for kind in media_types}
+    return {"requestBody": {"required": True, "content": content}}
