@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -30,8 +30,14 @@ class Launch:
     stop_with: signal.Signals = signal.SIGTERM
     identity: tuple[str, ...] = ()
     """Options of `child.py` that change who the program runs as."""
-    environment: dict[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Variables to set, beyond those of this process."""
+    without: Container[str] = ()
+    """Variables of this process that the program must not see."""
     folder: Path | None = None
+
+    def environment(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if name not in self.without} | dict(self.settings)
 
     def command(self) -> list[str]:
         """The full command; it must be started by the process that calls this."""

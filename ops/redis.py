@@ -76,6 +76,7 @@ class Redis:
             "save": "",
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
+            "loglevel": "warning",
             **self.settings,
         }
         flags = [part for name, value in options.items() for part in (f"--{name}", value)]

@@ -1,0 +1,26 @@
+"""The command line of a city: `liandong up`, `status`, `token`, `load`, `query`."""
+
+from __future__ import annotations
+
+import typer
+
+from ops.commands import status, token, up
+
+app = typer.Typer(
+    name="liandong",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Run a city and ask it questions · 运行一座城市并向它提问。",
+)
+app.command("up")(up.up)
+app.command("status")(status.status)
+app.command("token")(token.token)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

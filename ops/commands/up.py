@@ -1,0 +1,34 @@
+"""`liandong up`: run the city in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops.commands.options import VarDir, fail
+from ops.launching import LaunchError
+from ops.place import Place
+from ops.supervisor import run_city
+
+
+def up(
+    var_dir: VarDir = Path("var"),
+    port_base: Annotated[int, typer.Option(envvar="PORT_BASE", help="Port of the hub; the sectors follow it.")] = 8000,
+    city: Annotated[str, typer.Option(envvar="CITY", help="Six-digit code of the city.")] = "430300",
+    postgres_url: Annotated[str | None, typer.Option(envvar="LIANDONG_POSTGRES_URL", help="Administrator's address of a PostgreSQL of yours.")] = None,
+    redis_url: Annotated[str | None, typer.Option(envvar="LIANDONG_REDIS_URL", help="Administrator's address of a Redis or Valkey of yours.")] = None,
+) -> None:
+    """Run the whole city until Ctrl-C: PostgreSQL, Redis, every service.
+
+    Data and generated passwords stay in the folder; a second start goes on where the first ended.
+
+    - `liandong up`
+    - two cities side by side: `liandong up --var-dir var-south --port-base 9000 --city 440300`
+    - your own database: `liandong up --postgres-url postgresql://admin:…@db.example/postgres`
+    """
+    try:
+        run_city(Place(var_dir.resolve(), port_base, city, postgres_url, redis_url))
+    except LaunchError as error:
+        fail(str(error))

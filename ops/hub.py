@@ -1,0 +1,42 @@
+"""Questions of the command line to the hub: tokens, then anything that a token opens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+
+class Refused(Exception):
+    """The hub's answer was a problem, or none at all."""
+
+
+def get_token(city: dict[str, Any], client: str, resource: str | None = None, scope: str | None = None) -> dict[str, Any]:
+    """An access token by client credentials (RFC 6749 section 4.4, RFC 8707 `resource`)."""
+    known = city["clients"].get(client)
+    if known is None:
+        raise Refused(f"There is no client {client!r}. Known: {', '.join(city['clients'])}.")
+    form = {"grant_type": "client_credentials", "client_id": known["id"], "client_secret": known["secret"]}
+    form |= {name: value for name, value in (("resource", resource), ("scope", scope)) if value}
+    return call("POST", f"{city['services']['hub']['url']}/oauth/token", data=form)
+
+
+def call(method: str, url: str, *, token: str | None = None, timeout_s: float = 60, **request: Any) -> dict[str, Any]:
+    """One request; the JSON answer, or `Refused` with what the problem says."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        answer = httpx.request(method, url, headers=headers, timeout=timeout_s, trust_env=False, **request)
+    except httpx.HTTPError as error:
+        raise Refused(f"{url} does not answer: {error}") from error
+    if answer.is_success:
+        found: dict[str, Any] = answer.json()
+        return found
+    raise Refused(f"{answer.status_code} {url}: {_problem(answer)}")
+
+
+def _problem(answer: httpx.Response) -> str:
+    try:
+        body = answer.json()
+    except ValueError:
+        return answer.text[:500]
+    return str(body.get("detail") or body.get("error_description") or body.get("title") or body)
