@@ -20,6 +20,16 @@ class Settings(BaseSettings):
     service: Annotated[str, Field(description="Name of the service: hub, food, fire, env, …")]
     city: Annotated[str, Field(description="Six-digit identifier of the city, used in service names")] = "430300"
     areas: Annotated[tuple[str, ...], Field(description="Area code prefixes this city's services answer for; `*` is everywhere")] = ("*",)
+    services: Annotated[tuple[str, ...], Field(description="Services of the city whose events are read where a handler is for all sources")] = (
+        "hub",
+        "food",
+        "traffic",
+        "fire",
+        "env",
+        "worksafety",
+        "community",
+        "intercity",
+    )
     timezone: Annotated[str, Field(description="IANA time zone in which days, weeks and months are counted")] = "Asia/Shanghai"
 
     database_url: Annotated[SecretStr, Field(description="PostgreSQL, app role: postgresql://user:password@host:port/name")]

@@ -10,6 +10,8 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
+from shared.bus import states
+
 router = APIRouter(tags=["operation"])
 PATIENCE_S = 2.0
 
@@ -26,6 +28,7 @@ async def ready(request: Request) -> JSONResponse:
     found = await asyncio.gather(_database(runtime.engine), _database(runtime.reader), _redis(runtime.publisher), _redis(runtime.consumer))
     checks = dict(zip(("database", "reader", "redis_publish", "redis_consume"), found, strict=True))
     checks["keys"] = "ok" if runtime.tokens.ready else "no issuer key known yet; the hub does not answer"
+    checks |= states(runtime.settings.audience)
     vital = all(checks[name] == "ok" for name in ("database", "reader"))
     status = "unready" if not vital else "ready" if all(check == "ok" for check in checks.values()) else "degraded"
     return JSONResponse({"status": status, "service": runtime.settings.audience, "checks": checks}, 200 if vital else 503)

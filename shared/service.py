@@ -18,11 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from shared import health, log, problems
 from shared.area_directory import AreaDirectory
+from shared.bus import dead_letter_router, run_consumers
 from shared.config import Settings, load_settings
 from shared.database import make_engine, make_sessions
 from shared.datasets.declaration import Dataset
 from shared.events.model import Event
 from shared.middleware import Requests
+from shared.outbox import run_drainer
 from shared.tokens import HubTokens, Tokens, TokenSource
 from shared.vocabulary import Text
 
@@ -106,7 +108,8 @@ async def _running(service: Service, settings: Settings) -> AsyncIterator[Runtim
             runtime.own = await stack.enter_async_context(service.holds(runtime))
         runtime.tokens = Tokens(settings, service.token_source(runtime) if service.token_source else HubTokens(settings, http))
         runtime.tokens.load()
-        tasks = [asyncio.create_task(work) for work in (runtime.tokens.run(), runtime.areas.run(), *(start(runtime) for start in service.tasks))]
+        standing = (runtime.tokens.run(), runtime.areas.run(), run_drainer(runtime), run_consumers(runtime))
+        tasks = [asyncio.create_task(work) for work in (*standing, *(start(runtime) for start in service.tasks))]
         try:
             yield runtime
         finally:
@@ -138,6 +141,7 @@ def create_app(service: Service, settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title=f"Liandong {service.title.en} · {service.title.zh}", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     problems.install(app)
     app.include_router(health.router)
+    app.include_router(dead_letter_router)
     for router in service.routers:
         app.include_router(router)
     app.add_middleware(Requests, service=service.name, load_paths=service.loads)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.vocabulary import IncidentGrade, ResponseLevel, WarningLevel
+
+SCALES = ("incidentgrade", "warninglevel", "responselevel")
+"""The attributes that place an event on a scale; on the wire a Roman numeral, I the gravest."""
+ROMAN = ("I", "II", "III", "IV")
 
 
 class Event(BaseModel):
@@ -35,6 +38,22 @@ class Event(BaseModel):
         """The event's own fields as JSON values."""
         return self.model_dump(mode="json")
 
+    def scales(self) -> dict[str, str]:
+        """The scales that the event names, as they stand on the wire: `{"warninglevel": "II"}`."""
+        named = {name: getattr(self, name) for name in SCALES}
+        return {name: ROMAN[level - 1] for name, level in named.items() if level is not None}
+
+    @classmethod
+    def from_envelope(cls, envelope: CloudEvent) -> Self:
+        """The event that an envelope carries; `ValidationError` if it is not one of this class."""
+        named = {name: getattr(envelope, name) for name in SCALES}
+        scales = {name: ROMAN.index(level) + 1 for name, level in named.items() if level is not None}
+        return cls.model_validate({**envelope.data, **scales, "area": envelope.area})
+
+
+Roman = Literal["I", "II", "III", "IV"]
+Name = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]+$")]
+
 
 class CloudEvent(BaseModel):
     """CloudEvents 1.0, structured JSON mode, with our extension attributes."""
@@ -42,23 +61,20 @@ class CloudEvent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     specversion: str = "1.0"
-    id: str
-    source: str
-    type: str
-    subject: str
+    id: Name
+    source: Name
+    type: Name
+    subject: Name
     time: AwareDatetime
     datacontenttype: str = "application/json"
     dataschema: str | None = None
-    area: str | None = None
-    sequence: str
+    area: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
+    sequence: Annotated[str, Field(pattern=r"^[0-9]{1,18}$")]
     traceparent: str | None = None
-    incidentgrade: str | None = None
-    warninglevel: str | None = None
-    responselevel: str | None = None
+    incidentgrade: Roman | None = None
+    warninglevel: Roman | None = None
+    responselevel: Roman | None = None
     data: dict[str, Any]
 
     def wire(self) -> dict[str, Any]:
         return self.model_dump(mode="json", exclude_none=True)
-
-
-Moment = datetime
