@@ -17,7 +17,8 @@ from sqlalchemy import Text, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.areas import LEVELS, areas, version_query
+from shared.area_codes import LEVELS
+from shared.areas import areas, version_query
 
 if TYPE_CHECKING:
     from shared.shapes import ShapeIndex
@@ -28,7 +29,7 @@ MERGE = text(
     INSERT INTO areas AS kept
         (code, level, parent, name_zh, name_en, kind, valid_from, valid_to, geometry, extent, nation, province, city, district, town, community, recorded_by)
     SELECT code, level, parent, name_zh, name_en, kind, valid_from, valid_to, geometry, box(point(bbox[1], bbox[2]), point(bbox[3], bbox[4])),
-        nation, province, city, district, town, community, 'hub'
+        nation, province, city, district, town, community, :recorded_by
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given
         (code text, level text, parent text, name_zh text, name_en text, kind text, valid_from date, valid_to date, geometry jsonb, bbox double precision[],
          nation text, province text, city text, district text, town text, community text)
@@ -42,9 +43,12 @@ MERGE = text(
            excluded.nation, excluded.province, excluded.city, excluded.district, excluded.town, excluded.community)
     """
 )
+"""Writes areas given as JSON, `bbox` as west, south, east, north; what is the same already stays untouched."""
 FORGET = text("DELETE FROM areas WHERE NOT EXISTS (SELECT 1 FROM unnest(CAST(:codes AS text[])) AS kept (code) WHERE kept.code = areas.code)")
 ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('liandong:areas', 0))")
 PAGE = 5000
+COPIED = "hub"
+"""`recorded_by` of a copied area."""
 
 
 class AreaDirectory:
@@ -86,6 +90,10 @@ class AreaDirectory:
         if None in found and await self._hurry():
             found = (await self._shapes()).find(points, coarser, days)
         return found
+
+    def outdated(self) -> None:
+        """Forget what was read: this process has just changed the table."""
+        self._version = self._index = None
 
     async def run(self) -> None:
         """Keep the copy in step; a hub that does not answer is asked again later."""
@@ -154,7 +162,7 @@ class AreaDirectory:
             await connection.execute(ONE_AT_A_TIME)
             await connection.execute(FORGET, {"codes": [row["code"] for row in rows]})
             for start in range(0, len(rows), PAGE):
-                await connection.execute(MERGE, {"rows": orjson.dumps(rows[start : start + PAGE]).decode()})
+                await connection.execute(MERGE, {"rows": orjson.dumps(rows[start : start + PAGE]).decode(), "recorded_by": COPIED})
         self._remembered.parent.mkdir(parents=True, exist_ok=True)
         self._remembered.write_text(json.dumps({"version": version, "areas": len(rows)}), encoding="utf-8")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, ColumnElement, Date, FromClause, Index, Table, Text, and_, case, func, literal, null, select
@@ -10,19 +9,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
+from shared.area_codes import GB_NATION, LEVELS
 from shared.database import core_metadata
 from shared.datasets.history import changes, history_of, recorded_columns
 from shared.vocabulary import AreaLevel
 
-GB_NATION = "cn"
-"""Code of the nation above all codes of GB/T 2260, which itself has none."""
-CODE_PATTERN = r"^[0-9a-z](?:[0-9a-z-]{0,30}[0-9a-z])?$"
-"""Codes of other countries start with letters: `us-06075`. Rights go by prefix, so a code begins with its parent's code."""
 KINDS = ("administrative", "functional", "neighbourhood")
 """`functional`: a development zone or the like, which has a code (430371) but no territory of its own."""
-LEVELS = tuple(AreaLevel)
-_GB_LEVELS = {level.digits: level for level in LEVELS if level.digits}
-_CODE = re.compile(CODE_PATTERN)
 
 
 class Box(UserDefinedType[Any]):
@@ -61,22 +54,6 @@ history_of(areas)
 
 STATED = ("level", "parent", "name_zh", "name_en", "kind", "valid_from", "valid_to", "geometry")
 """Columns that the master is told; the others follow from them."""
-
-
-def is_code(text: str) -> bool:
-    """Whether a text has the form of an area code."""
-    return _CODE.match(text) is not None
-
-
-def gb_level(code: str) -> AreaLevel | None:
-    """The level that a GB code's length tells (GB/T 2260: 2, 4, 6 digits; GB/T 10114: 9, 12); None for other codes."""
-    return _GB_LEVELS.get(len(code)) if code.isascii() and code.isdigit() else None
-
-
-def gb_parent(code: str) -> str | None:
-    """The code one level up by GB prefix, the nation above a province; None for other codes."""
-    level = gb_level(code)
-    return None if level is None else code[: LEVELS[LEVELS.index(level) - 1].digits] or GB_NATION
 
 
 def rolled_up(level: AreaLevel, code: ColumnElement[str], joined: FromClause = areas) -> ColumnElement[str]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import Depends, Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from shared.areas import CODE_PATTERN
+from shared.area_codes import CODE_PATTERN
 from shared.batches import LISTED, LoadAnswer, RowError
 from shared.body import MEDIA_TYPES, Rows, read_body, rows_of
 
@@ -86,7 +86,7 @@ def check_rows(rows: Mapping[int, Any], model: type[Row]) -> Checked[Row]:
 
 @cache
 def _list_of(model: type[Row]) -> TypeAdapter[list[Row]]:
-    return TypeAdapter(list[model])
+    return TypeAdapter(list[model])  # type: ignore[valid-type]  # the model is a value here
 
 
 def _by_number(rows: Rows) -> dict[int, Any]:

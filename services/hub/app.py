@@ -5,6 +5,8 @@ from __future__ import annotations
 from services.hub.access import accounts, api, people
 from services.hub.access.tasks import keep_access
 from services.hub.access.trust import OwnTrust
+from services.hub.areas import api as areas
+from services.hub.areas.datasets import AREAS
 from services.hub.models import Base
 from services.hub.state import hold
 from shared.service import Service, create_app
@@ -13,8 +15,11 @@ from shared.vocabulary import Text
 service = Service(
     name="hub",
     title=Text("枢纽", "Hub"),
-    routers=[api.router, people.router, accounts.router],
+    routers=[api.router, people.router, accounts.router, areas.router],
+    datasets=[AREAS],
     metadata=Base.metadata,
+    area_master=True,
+    loads=["/areas"],
     holds=hold,
     token_source=OwnTrust,
     tasks=[keep_access],
