@@ -14,8 +14,8 @@ from sqlalchemy.engine import make_url
 from ops.migrate import migrate_all
 from ops.place import Place
 from ops.provision import provision, role, role_names, role_url
-from ops.redis import service_users, user_names
-from ops.secretfiles import kept_passwords, private_folder, write_private_json
+from ops.redis_users import RedisUser, access_lines, service_users, user_names
+from ops.secretfiles import kept_passwords, private_folder, write_private, write_private_json
 from ops.servers import Servers, servers_of
 from ops.services import present
 from services.hub.access.clients_file import default_clients
@@ -28,8 +28,11 @@ def prepare(place: Place) -> None:
     asyncio.run(provision(servers.postgres_url, services, passwords))
     asyncio.run(migrate_all({name: role_url(servers.postgres_url, name, "owner", passwords[role(name, "owner")]) for name in services}))
     redis_passwords = kept_passwords(place.secrets / "redis.json", user_names(services, place.city))
+    users = service_users(services, place.city, redis_passwords)
     if servers.redis is None:
-        _set_redis_users(servers.redis_url, place, services, redis_passwords)
+        _set_redis_users(servers.redis_url, users)
+    else:
+        write_private(servers.redis.access_file, access_lines(servers.redis.password, users))
     _keep_clients(place, services)
     private_folder(place.var / "config")
     for service in services:
@@ -63,10 +66,10 @@ def _as_user(admin_url: str, user: str, passwords: Mapping[str, str]) -> str:
     return make_url(admin_url).set(username=user, password=passwords[user]).render_as_string(hide_password=False)
 
 
-def _set_redis_users(admin_url: str, place: Place, services: Sequence[str], passwords: Mapping[str, str]) -> None:
+def _set_redis_users(admin_url: str, users: Sequence[RedisUser]) -> None:
     """Make or mend the users on a server of the user's own, and keep them there if it has an ACL file."""
     with redis.Redis.from_url(admin_url) as admin:
-        for user in service_users(services, place.city, passwords):
+        for user in users:
             admin.execute_command("ACL", "SETUSER", user.name, *user.rules())
         try:
             admin.execute_command("ACL", "SAVE")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from ops.launching import Launch, LaunchError
-from ops.secretfiles import private_folder, write_private
-from shared.bus.access import acl_rules
+from ops.secretfiles import private_folder
 
 ADMIN = "admin"
 OLDEST = (6, 2)
@@ -22,50 +20,21 @@ OLDEST = (6, 2)
 
 
 @dataclass(frozen=True, slots=True)
-class RedisUser:
-    """A user and what it may do."""
-
-    name: str
-    password: str
-    rights: Sequence[str]
-
-    def rules(self) -> list[str]:
-        """Rules for `ACL SETUSER` and for the ACL file; the password appears as its SHA-256 only."""
-        digest = hashlib.sha256(self.password.encode()).hexdigest()
-        return ["resetpass", *self.rights, "on", f"#{digest}"]
-
-
-def user_names(services: Sequence[str], city: str) -> list[str]:
-    """Every user that the services need, the administrator first."""
-    return [ADMIN, *(name for service in services for name in acl_rules(service, city))]
-
-
-def service_users(services: Sequence[str], city: str, passwords: Mapping[str, str]) -> list[RedisUser]:
-    """The users of the services: one appends to its own stream only, the other reads and acknowledges only."""
-    return [RedisUser(name, passwords[name], rights) for service in services for name, rights in acl_rules(service, city).items()]
-
-
-@dataclass(slots=True)
 class Redis:
-    """One server: where its data lie, where it listens, its administrator's password and its users."""
+    """One server: where its data lie, where it listens, its administrator's password and the file with its users."""
 
     folder: Path
     port: int
     password: str
-    users: Sequence[RedisUser]
     access_file: Path
     settings: Mapping[str, str]
 
-    def url(self, user: str = ADMIN, password: str | None = None) -> str:
-        return f"redis://{user}:{password or self.password}@127.0.0.1:{self.port}/0"
+    def url(self) -> str:
+        return f"redis://{ADMIN}:{self.password}@127.0.0.1:{self.port}/0"
 
     def launch(self) -> Launch:
-        """Write the users, and say how to start the server."""
+        """How to start the server; the file with its users must be there."""
         private_folder(self.folder)
-        private_folder(self.access_file.parent)
-        everyone = [RedisUser(ADMIN, self.password, ("~*", "&*", "+@all")), *self.users]
-        lines = ["user default off resetpass -@all", *(f"user {user.name} {' '.join(user.rules())}" for user in everyone)]
-        write_private(self.access_file, "\n".join(lines) + "\n")
         options = {
             "bind": "127.0.0.1",
             "port": str(self.port),

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from ops.launching import free_port
 from ops.place import Place
 from ops.postgres import SUPERUSER, Postgres, local_postgres
-from ops.redis import ADMIN, Redis, service_users, user_names
+from ops.redis import ADMIN, Redis
 from ops.secretfiles import kept_passwords, private_folder, write_private_json
-from ops.services import present
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +30,8 @@ def servers_of(place: Place, *, choose_ports: bool = False) -> Servers:
         password = kept_passwords(place.secrets / "postgres.json", [SUPERUSER])[SUPERUSER]
         postgres = local_postgres(place.var / "pg", ports["postgres"], password)
     if place.redis_url is None:
-        services = present()
-        passwords = kept_passwords(place.secrets / "redis.json", user_names(services, place.city))
-        users = service_users(services, place.city, passwords)
-        redis = Redis(place.var / "redis", ports["redis"], passwords[ADMIN], users, place.secrets / "redis.acl", {})
+        password = kept_passwords(place.secrets / "redis.json", [ADMIN])[ADMIN]
+        redis = Redis(place.var / "redis", ports["redis"], password, place.secrets / "redis.acl", {})
     return Servers(
         postgres,
         redis,

@@ -78,14 +78,12 @@ class Supervisor:
     async def _start(self) -> None:
         began = time.monotonic()
         self._servers = await asyncio.to_thread(self._clear_the_ground)
-        launches: dict[str, Callable[[], Launch]] = {}
         if self._servers.postgres:
-            launches["postgres"] = self._servers.postgres.launch
-        if self._servers.redis:
-            launches["redis"] = self._servers.redis.launch
-        await asyncio.gather(*(self._launch(name, launch) for name, launch in launches.items()))
-        await self._until("postgres", lambda: self._servers.postgres is None or self._servers.postgres.ready())
+            await self._launch("postgres", self._servers.postgres.launch)
+            await self._until("postgres", self._servers.postgres.ready)
         await self._helper("ops.prepare", "The databases could not be prepared")
+        if self._servers.redis:
+            await self._launch("redis", self._servers.redis.launch)
         services = present()
         await asyncio.gather(*(self._launch(name, lambda name=name: self._service(name)) for name in services))  # type: ignore[misc]
         await asyncio.gather(*(self._until(name, lambda name=name: self._answers(name)) for name in services))  # type: ignore[misc]

@@ -19,7 +19,8 @@ from ops import provision
 from ops.launching import Launch, free_port
 from ops.migrate import build
 from ops.postgres import UNSAFE_BUT_FAST, local_postgres
-from ops.redis import Redis, service_users
+from ops.redis import Redis
+from ops.redis_users import RedisUser, access_lines, service_users
 from ops.secretfiles import private_folder, write_private_json
 from ops.services import declared
 from shared.bus.access import acl_rules
@@ -71,15 +72,15 @@ class City:
         self.issuer = Issuer()
         self._numbers = itertools.count(1)
         self._templates: dict[Any, tuple[str, Service]] = {}
-        self._redis_users: set[str] = set()
+        self._redis_users: dict[str, list[RedisUser]] = {}
         self._databases: list[str] = []
         self._redis_database = 0
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="city", daemon=True).start()
         self._pg = local_postgres(folder / "pg", free_port(), "superuser-of-tests", UNSAFE_BUT_FAST)
-        self._redis = Redis(folder / "redis", free_port(), "admin-of-tests", (), folder / "redis.acl", {"databases": str(REDIS_DATABASES)})
+        self._redis = Redis(folder / "redis", free_port(), "admin-of-tests", folder / "redis.acl", {"databases": str(REDIS_DATABASES)})
         self.postgres = LocalServer(self._pg.launch, self._pg.ready, folder / "postgres.log")
-        self.redis = LocalServer(self._redis.launch, self._redis_ready, folder / "redis.log")
+        self.redis = LocalServer(self._launch_redis, self._redis_ready, folder / "redis.log")
         self.postgres.start()
         self.redis.start()
 
@@ -132,7 +133,8 @@ class City:
         """Run a statement in a service's database as its owner, app or reader."""
         url = {"owner": settings.owner_url, "app": settings.database_url, "reader": settings.reader_url}[role]
         assert url is not None
-        return self._run(_fetch(url.get_secret_value(), statement, arguments))
+        found: list[asyncpg.Record] = self._run(_fetch(url.get_secret_value(), statement, arguments))
+        return found
 
     def mark(self) -> int:
         return len(self._databases)
@@ -191,14 +193,19 @@ class City:
         except redis_client.RedisError:
             return False
 
+    def _launch_redis(self) -> Launch:
+        users = [user for known in self._redis_users.values() for user in known]
+        write_private(self._redis.access_file, access_lines(self._redis.password, users))
+        return self._redis.launch()
+
     def _allow_redis(self, service: str) -> None:
-        if service not in self._redis_users:
-            self._redis_users.add(service)
-            passwords = {name: name for name in acl_rules(service, CITY)}
-            self._redis.users = [*self._redis.users, *service_users([service], CITY, passwords)]
+        if service in self._redis_users:
+            return
+        users = service_users([service], CITY, {name: name for name in acl_rules(service, CITY)})
+        self._redis_users[service] = [RedisUser(user.name, user.password, (*user.rights, "+select")) for user in users]
         with self.redis_admin() as admin:
-            for user in self._redis.users:
-                admin.execute_command("ACL", "SETUSER", user.name, *user.rules(), "+select")
+            for user in self._redis_users[service]:
+                admin.execute_command("ACL", "SETUSER", user.name, *user.rules())
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
@@ -206,5 +213,4 @@ class City:
 
 async def _fetch(url: str, statement: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
     async with provision.connection(url) as connection:
-        found: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
-        return found
+        return list(await connection.fetch(statement, *arguments))
