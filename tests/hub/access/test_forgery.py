@@ -62,7 +62,7 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-async def test_a_forged_token_opens_nothing(hub: HubUnderTest, forgery: str):
+async def test_a_forged_token_opens_nothing(hub: HubUnderTest, forgery: str) -> None:
     now = int(time.time())
     claims = {
         "iss": hub.app.state.runtime.settings.issuer,
@@ -80,7 +80,7 @@ async def test_a_forged_token_opens_nothing(hub: HubUnderTest, forgery: str):
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_a_hop_token_opens_only_the_service_it_was_minted_for(hub: HubUnderTest):
+async def test_a_hop_token_opens_only_the_service_it_was_minted_for(hub: HubUnderTest) -> None:
     issuer = hub.app.state.runtime.own.issuer
     asker = Caller("user:li.na", "430300/hub", frozenset({"hub:query"}), ("*",))
     claims = issuer.read(issuer.hop(asker, "430300/food"))
@@ -90,7 +90,7 @@ async def test_a_hop_token_opens_only_the_service_it_was_minted_for(hub: HubUnde
     assert (await hub.client.get("/me", headers=stolen)).status_code == 401
 
 
-async def test_decisions_are_logged_and_secrets_are_not(hub: HubUnderTest, capfd: pytest.CaptureFixture[str]):
+async def test_decisions_are_logged_and_secrets_are_not(hub: HubUnderTest, capfd: pytest.CaptureFixture[str]) -> None:
     token = (await hub.ask("duty", resource="430300/env")).json()["access_token"]
     await hub.client.post("/oauth/token", data={"grant_type": "client_credentials", "client_id": "duty", "client_secret": "a-wrong-secret"})
     await hub.client.post("/sign-in", json={"name": "li.na", "password": "a-wrong-password"})

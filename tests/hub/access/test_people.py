@@ -23,7 +23,7 @@ async def sign_in(hub: HubUnderTest, password: str = PASSWORD, **wish: str) -> t
     return answer.status_code, {"Authorization": f"Bearer {answer.json().get('access_token')}"}
 
 
-async def test_a_person_signs_in_and_sees_who_they_are(hub: HubUnderTest):
+async def test_a_person_signs_in_and_sees_who_they_are(hub: HubUnderTest) -> None:
     await made(hub)
     status, headers = await sign_in(hub)
     assert status == 200
@@ -31,7 +31,7 @@ async def test_a_person_signs_in_and_sees_who_they_are(hub: HubUnderTest):
     assert (me["subject"], me["areas"], me["scopes"], me["clearance"]["grade"]) == ("user:li.na", ["4303"], ["hub:query"], "important")
 
 
-async def test_only_administrators_make_accounts_and_names_are_unique(hub: HubUnderTest):
+async def test_only_administrators_make_accounts_and_names_are_unique(hub: HubUnderTest) -> None:
     assert (await hub.client.post("/users", json=LI_NA, headers=await hub.headers("duty"))).status_code == 403
     await made(hub)
     assert (await hub.client.post("/users", json=LI_NA, headers=await hub.headers("admin"))).status_code == 409
@@ -39,12 +39,12 @@ async def test_only_administrators_make_accounts_and_names_are_unique(hub: HubUn
 
 
 @pytest.mark.parametrize("password", ["short", "aaaaaaaaaaaaaaaa", "li.na li.na li.na!"])
-async def test_poor_passwords_are_refused(hub: HubUnderTest, password: str):
+async def test_poor_passwords_are_refused(hub: HubUnderTest, password: str) -> None:
     answer = await hub.client.post("/users", json={**LI_NA, "password": password}, headers=await hub.headers("admin"))
     assert (answer.status_code, answer.json()["pointer"]) == (400, "/password")
 
 
-async def test_wrong_password_unknown_name_and_disabled_account_answer_alike(hub: HubUnderTest):
+async def test_wrong_password_unknown_name_and_disabled_account_answer_alike(hub: HubUnderTest) -> None:
     await made(hub)
     wrong = await hub.client.post("/sign-in", json={"name": "li.na", "password": "wrong"})
     unknown = await hub.client.post("/sign-in", json={"name": "nobody\0", "password": "wrong"})
@@ -55,7 +55,7 @@ async def test_wrong_password_unknown_name_and_disabled_account_answer_alike(hub
     assert answers[0]["status"] == 401
 
 
-async def test_the_account_shuts_after_wrong_passwords_even_when_tried_at_once_and_opens_again(hub: HubUnderTest):
+async def test_the_account_shuts_after_wrong_passwords_even_when_tried_at_once_and_opens_again(hub: HubUnderTest) -> None:
     await made(hub)
     assert {status for status, _ in await asyncio.gather(*(sign_in(hub, f"wrong {number}") for number in range(6)))} == {401}
     assert (await sign_in(hub))[0] == 401
@@ -65,14 +65,14 @@ async def test_the_account_shuts_after_wrong_passwords_even_when_tried_at_once_a
     assert [tuple(row) for row in kept] == [(0, None)]
 
 
-async def test_a_person_asks_for_no_more_than_was_granted(hub: HubUnderTest):
+async def test_a_person_asks_for_no_more_than_was_granted(hub: HubUnderTest) -> None:
     await made(hub)
     assert (await sign_in(hub, scope="hub:admin"))[0] == 400
     assert (await sign_in(hub, resource="430100/hub"))[0] == 400
     assert (await sign_in(hub, resource="430300/food"))[0] == 200
 
 
-async def test_a_new_password_ends_the_old_ones_tokens(hub: HubUnderTest):
+async def test_a_new_password_ends_the_old_ones_tokens(hub: HubUnderTest) -> None:
     await made(hub)
     _, headers = await sign_in(hub)
     change = {"old": "wrong", "new": "another fine password"}
@@ -84,7 +84,7 @@ async def test_a_new_password_ends_the_old_ones_tokens(hub: HubUnderTest):
     assert (await sign_in(hub, "another fine password"))[0] == 200
 
 
-async def test_an_administrator_sets_a_password_and_a_machine_has_none(hub: HubUnderTest):
+async def test_an_administrator_sets_a_password_and_a_machine_has_none(hub: HubUnderTest) -> None:
     await made(hub)
     admin = await hub.headers("admin")
     assert (await hub.client.patch("/users/li.na", json={"password": "set by the administrator"}, headers=admin)).status_code == 200

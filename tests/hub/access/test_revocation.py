@@ -21,7 +21,7 @@ from tests.city import City
 from tests.hub.hub_under_test import HubUnderTest, clients_file
 
 
-async def test_a_client_revokes_its_own_token_at_once(hub: HubUnderTest):
+async def test_a_client_revokes_its_own_token_at_once(hub: HubUnderTest) -> None:
     token = (await hub.ask("analyst")).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
     assert (await hub.client.get("/me", headers=headers)).status_code == 200
@@ -32,7 +32,7 @@ async def test_a_client_revokes_its_own_token_at_once(hub: HubUnderTest):
     assert (await hub.client.get("/me", headers=await hub.headers("analyst"))).status_code == 200
 
 
-async def test_nobody_revokes_anothers_token_but_an_administrator(hub: HubUnderTest):
+async def test_nobody_revokes_anothers_token_but_an_administrator(hub: HubUnderTest) -> None:
     token = (await hub.ask("analyst")).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
     assert (await hub.client.post("/oauth/revoke", data={"token": token}, headers=await hub.headers("duty"))).status_code == 200
@@ -41,14 +41,14 @@ async def test_nobody_revokes_anothers_token_but_an_administrator(hub: HubUnderT
     assert (await hub.client.get("/me", headers=headers)).status_code == 401
 
 
-async def test_a_token_that_is_not_ours_answers_200_and_changes_nothing(hub: HubUnderTest):
+async def test_a_token_that_is_not_ours_answers_200_and_changes_nothing(hub: HubUnderTest) -> None:
     for nonsense in ("nonsense", "a.b.c", "x" * 9000):
         answer = await hub.client.post("/oauth/revoke", data={"token": nonsense}, headers=await hub.headers("admin"))
         assert answer.status_code == 200
     assert (await hub.client.get("/oauth/revocations")).json() == {"tokens": [], "subjects": {}}
 
 
-async def test_revocation_needs_credentials_and_a_subject_needs_an_administrator(hub: HubUnderTest):
+async def test_revocation_needs_credentials_and_a_subject_needs_an_administrator(hub: HubUnderTest) -> None:
     assert (await hub.client.post("/oauth/revoke", data={"token": "x"})).status_code == 401
     assert (await hub.client.post("/oauth/revoke", data={"token": "x"}, headers={"Authorization": "Bearer x"})).status_code == 401
     assert (await hub.client.post("/oauth/revoke", data={"subject": "client:duty"}, headers=await hub.headers("duty"))).status_code == 403
@@ -57,7 +57,7 @@ async def test_revocation_needs_credentials_and_a_subject_needs_an_administrator
     assert (await hub.client.post("/oauth/revoke", data={"a": "b"}, headers=await hub.headers("admin"))).status_code == 400
 
 
-async def test_all_tokens_of_a_subject_so_far_are_revoked(hub: HubUnderTest):
+async def test_all_tokens_of_a_subject_so_far_are_revoked(hub: HubUnderTest) -> None:
     old = [await hub.headers("duty"), await hub.headers("duty")]
     await hub.client.post("/oauth/revoke", data={"subject": "client:duty"}, headers=await hub.headers("admin"))
     assert {(await hub.client.get("/me", headers=headers)).status_code for headers in old} == {401}
@@ -65,7 +65,7 @@ async def test_all_tokens_of_a_subject_so_far_are_revoked(hub: HubUnderTest):
     assert (await hub.client.get("/me", headers=await hub.headers("duty"))).status_code == 200
 
 
-async def test_the_list_is_public_holds_hashes_only_and_answers_304(hub: HubUnderTest):
+async def test_the_list_is_public_holds_hashes_only_and_answers_304(hub: HubUnderTest) -> None:
     token = (await hub.ask("analyst")).json()["access_token"]
     token_id = hub.app.state.runtime.own.issuer.read(token)["jti"]
     await hub.client.post("/oauth/revoke", data={"token": token}, headers=await hub.headers("admin"))
@@ -76,7 +76,7 @@ async def test_the_list_is_public_holds_hashes_only_and_answers_304(hub: HubUnde
     assert (again.status_code, again.content) == (304, b"")
 
 
-async def test_revocations_are_forgotten_when_no_token_can_meet_them(hub: HubUnderTest):
+async def test_revocations_are_forgotten_when_no_token_can_meet_them(hub: HubUnderTest) -> None:
     settings = hub.app.state.runtime.settings
     hub.city.sql(settings, "INSERT INTO revoked_tokens VALUES ('old', now() - interval '1 hour', 'x'), ('new', now() + interval '1 minute', 'x')")
     hub.city.sql(settings, "INSERT INTO revoked_subjects VALUES ('client:old', now() - interval '1 hour', 'x'), ('client:new', now(), 'x')")
@@ -88,7 +88,7 @@ async def test_revocations_are_forgotten_when_no_token_can_meet_them(hub: HubUnd
     assert {row["name"] for row in kept} == {"new", "client:new"}
 
 
-async def test_a_service_takes_the_hubs_tokens_across_a_rotation_and_refuses_revoked_ones(city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_a_service_takes_the_hubs_tokens_across_a_rotation_and_refuses_revoked_ones(city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The service knows the hub only over HTTP, as in a city."""
     monkeypatch.setattr("shared.tokens.REFRESH_S", 0.2)
     path, secrets = clients_file(tmp_path)

@@ -1,0 +1,268 @@
+"""Calls from one service to another: bounded in time, size and number, cut off when a source keeps failing."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import httpx
+import orjson
+
+from shared import log
+from shared.breaker import Breaker, State
+from shared.datasets.coverage import Status
+from shared.errors import Problem
+from shared.passage import Passage
+from shared.vocabulary import Text
+
+AT_ONCE = 8
+"""Most calls to one source at the same time."""
+FAIR_S = 0.5
+"""A timeout counts against the source only if it had at least this long,"""
+ALIVE_S = 5.0
+"""and only if the source has answered nothing at all for so long: a heavy question must not shut it for light ones."""
+MIB = 1024 * 1024
+_STALE = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError)
+"""What a kept connection raises when the source has closed it meanwhile: tried once more on a new one."""
+
+
+class SourceFailure(Problem):
+    """Why a source gave no answer; `coverage` is how the coverage names it."""
+
+    slug, status = "source-error", 502
+    title = Text("来源出错", "Source failed")
+    remedy = Text("其余来源的答案仍然有效；请联系该来源的维护者。", "The answer holds for the other sources; tell the source's operator.")
+    coverage: ClassVar[Status] = "error"
+
+
+class SourceTimeout(SourceFailure):
+    slug, status = "source-timeout", 504
+    title = Text("来源未及时答复", "Source did not answer in time")
+    remedy = Text("缩小查询，或给更长的 deadline_ms。", "Ask for less, or allow a longer deadline_ms.")
+    coverage: ClassVar[Status] = "timeout"
+
+
+class SourceSkipped(SourceFailure):
+    slug, status = "source-skipped", 503
+    title = Text("来源屡次失败，暂不询问", "Source left alone after repeated failures")
+    remedy = Text("数秒后重试；枢纽会自行再试。", "Try again in some seconds; it is tried again by itself.")
+    coverage: ClassVar[Status] = "skipped"
+
+
+class SourceBusy(SourceSkipped):
+    slug = "source-busy"
+    title = Text("对该来源的并发请求已满", "Too many calls to the source at once")
+
+
+class SourceOverloaded(SourceFailure):
+    slug, status = "source-overloaded", 503
+    title = Text("来源暂时过载", "Source is overloaded")
+    remedy = Text("稍后重试。", "Try again in a moment.")
+
+
+class SourceDenied(SourceFailure):
+    slug = "source-denied"
+    title = Text("来源拒绝", "Source denied")
+    remedy = Text("令牌的权限不足以询问该来源。", "The token's rights do not suffice at this source.")
+    coverage: ClassVar[Status] = "denied"
+
+
+class SourceRefused(SourceFailure):
+    """The source says that the question itself is wrong (4xx); `said` is its own problem."""
+
+    slug = "source-refused"
+    title = Text("来源认为请求有误", "Source refuses the question")
+
+    def __init__(self, detail: str, status: int, said: Mapping[str, Any]) -> None:
+        super().__init__(detail)
+        self.answered, self.said = status, said
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a source answered with 200 or 304."""
+
+    status: int
+    headers: httpx.Headers
+    content: bytes
+    elapsed_ms: int
+
+
+@dataclass(slots=True)
+class Gate:
+    """What is remembered of one source between calls."""
+
+    answered: float = -ALIVE_S
+    """When it last answered anything, on the clock of `time.monotonic`."""
+    breaker: Breaker = field(default_factory=Breaker)
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    def succeeded(self) -> None:
+        self.answered = time.monotonic()
+        self.breaker.succeeded()
+
+    def heard_of(self, failure: SourceFailure) -> None:
+        """A refusal is an answer; busy or too slow for this question tells nothing; all else is the source's own fault."""
+        if isinstance(failure, (SourceRefused, SourceDenied)):
+            self.succeeded()
+        elif not isinstance(failure, (SourceTimeout, SourceOverloaded)):
+            self.breaker.failed(time.monotonic())
+
+    def timed_out(self, given_s: float) -> None:
+        now = time.monotonic()
+        if given_s >= FAIR_S and now - self.answered >= ALIVE_S:
+            self.breaker.failed(now)
+
+
+class SourceClient:
+    """Asks sources by name and address; one for a whole process, closed by `aclose`."""
+
+    def __init__(self, *, private_addresses: bool = True, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=30)
+        self._http = httpx.AsyncClient(timeout=None, limits=limits, follow_redirects=False, trust_env=False, transport=transport)
+        self._private = private_addresses
+        self._gates: dict[str, Gate] = {}
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    def circuit(self, source: str) -> State:
+        """State of a source's circuit breaker."""
+        return self._gate(source).breaker.state(time.monotonic())
+
+    def forget(self, source: str) -> None:
+        """A source that is no longer asked."""
+        self._gates.pop(source, None)
+
+    async def ask(
+        self,
+        source: str,
+        url: str,
+        passage: Passage,
+        *,
+        token: str | None = None,
+        method: str = "GET",
+        params: Sequence[tuple[str, str]] = (),
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        limit_bytes: int = 32 * MIB,
+    ) -> Answer:
+        """The source's whole answer, or a `SourceFailure` that says why there is none; never later than the passage allows."""
+        sent = {"Accept-Encoding": "identity", **passage.headers(), **_tracing(), **(headers or {})}
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        if json is not None:
+            sent["Content-Type"] = "application/json"
+        request = self._http.build_request(method, url, params=list(params) or None, content=None if json is None else orjson.dumps(json), headers=sent)
+        async with self._admitted(source, passage):
+            started = time.monotonic()
+            status, answered, content = await self._send(source, request, limit_bytes)
+            elapsed_ms = round((time.monotonic() - started) * 1000)
+            if status not in (200, 304):
+                raise _not_ok(source, status, content)
+        return Answer(status, answered, content, elapsed_ms)
+
+    @asynccontextmanager
+    async def _admitted(self, source: str, passage: Passage) -> AsyncIterator[None]:
+        """A place among the calls to the source, the deadline, and the breaker told how it went."""
+        gate, given_s = self._gate(source), passage.remaining_s
+        if not gate.breaker.admits(time.monotonic()):
+            raise SourceSkipped(f"{source} kept failing and is left alone for a moment.")
+        admitted = False
+        try:
+            async with asyncio.timeout(given_s), gate.places:
+                admitted = True
+                yield
+            gate.succeeded()
+        except SourceFailure as failure:
+            gate.heard_of(failure)
+            raise
+        except TimeoutError as error:
+            if not admitted:
+                raise SourceBusy(f"{AT_ONCE} calls to {source} are under way and none ended in time.") from error
+            gate.timed_out(given_s)
+            raise SourceTimeout(f"{source} did not answer within {given_s * 1000:.0f} ms.") from error
+        finally:
+            gate.breaker.abandoned()
+
+    async def _send(self, source: str, request: httpx.Request, limit_bytes: int) -> tuple[int, httpx.Headers, bytes]:
+        try:
+            if not self._private:
+                await _pin_public_address(request)
+            response = await self._open(request)
+            try:
+                return response.status_code, response.headers, await _bounded(source, response, limit_bytes)
+            finally:
+                await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            raise SourceFailure(f"{source} cannot be reached or broke off: {type(error).__name__}.") from error
+
+    async def _open(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._http.send(request, stream=True)
+        except _STALE:
+            return await self._http.send(request, stream=True)
+
+    def _gate(self, source: str) -> Gate:
+        return self._gates.setdefault(source, Gate())
+
+
+async def _bounded(source: str, response: httpx.Response, limit_bytes: int) -> bytes:
+    """The body, given up when it grows beyond the bound or comes compressed, which could swell to any size."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise SourceFailure(f"{source} answered compressed although it was asked not to.")
+    received = bytearray()
+    async for piece in response.aiter_raw():
+        received += piece
+        if len(received) > limit_bytes:
+            raise SourceFailure(f"{source} answered with more than {limit_bytes} bytes.")
+    declared = response.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) != len(received):
+        raise SourceFailure(f"{source} broke off its answer.")
+    return bytes(received)
+
+
+def _not_ok(source: str, status: int, content: bytes) -> SourceFailure:
+    """The failure that an answer other than 200 stands for."""
+    said = _problem(content)
+    if status in (401, 403):
+        return SourceDenied(f"{source} answered {status}: {said.get('title', 'denied')}.")
+    if status in (504, 408):
+        return SourceTimeout(f"{source} answered {status}: it did not finish in time.")
+    if status in (429, 503):
+        return SourceOverloaded(f"{source} answered {status}: {said.get('title', 'busy')}.")
+    if 400 <= status < 500:
+        return SourceRefused(str(said.get("detail", f"{source} answered {status}."))[:1000], status, said)
+    return SourceFailure(f"{source} answered {status}{': ' + str(said['title'])[:200] if 'title' in said else ''}.")
+
+
+def _problem(content: bytes) -> Mapping[str, Any]:
+    try:
+        said = orjson.loads(content[: 64 * 1024])
+    except orjson.JSONDecodeError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _tracing() -> dict[str, str]:
+    """Ids by which the logs of all services on the way can be joined."""
+    found = {"traceparent": log.traceparent.get(), "X-Request-Id": log.request_id.get()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+async def _pin_public_address(request: httpx.Request) -> None:
+    """Let the request go to a public address only, and to the very one that was looked at, whatever the name means a moment later."""
+    host, port = request.url.host, request.url.port or (443 if request.url.scheme == "https" else 80)
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(entry[4][0]) for entry in found]
+    if not addresses or not all(ipaddress.ip_address(address.partition("%")[0]).is_global for address in addresses):
+        raise SourceFailure(f"{host} is at a private address, which the settings do not allow to be asked.")
+    request.headers["Host"] = request.url.netloc.decode("ascii")
+    request.extensions = {**request.extensions, "sni_hostname": host}
+    request.url = request.url.copy_with(host=addresses[0])

@@ -1,0 +1,229 @@
+"""Calls between services against sources that misbehave, on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from shared import client as client_module
+from shared.breaker import FAILURES, PAUSE_S, PROBE_S, Breaker
+from shared.client import AT_ONCE, SourceBusy, SourceClient, SourceDenied, SourceFailure, SourceOverloaded, SourceRefused, SourceSkipped, SourceTimeout
+from shared.passage import starting
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@asynccontextmanager
+async def listening(handler: Handler) -> AsyncIterator[str]:
+    """A server that does with each connection what the handler says."""
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await handler(reader, writer)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(one, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+def saying(answer: bytes) -> Handler:
+    async def handler(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        await writer.drain()
+
+    return handler
+
+
+async def silent(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(60)
+
+
+async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _chunk in range(100_000):
+        writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+        await writer.drain()
+
+
+@pytest.fixture
+async def sources() -> AsyncIterator[SourceClient]:
+    client = SourceClient()
+    yield client
+    await client.aclose()
+
+
+async def ask(sources: SourceClient, url: str, *, seconds: float = 5, name: str = "430300/fire") -> bytes:
+    return (await sources.ask(name, url, starting("430300/hub", seconds), token="t", limit_bytes=100_000)).content
+
+
+async def test_an_answer_comes_with_deadline_via_and_token_told_to_the_source(sources: SourceClient) -> None:
+    heard = bytearray()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        await writer.drain()
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.extend(await reader.readuntil(b"\r\n\r\n"))
+        await handler(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(one, "127.0.0.1", 0)
+    assert await ask(sources, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x", seconds=2) == b"{}"
+    server.close()
+    text = heard.decode().lower()
+    assert "authorization: bearer t" in text
+    assert "via: 1.1 430300.hub" in text
+    assert "accept-encoding: identity" in text
+    told = next(int(line.split(": ")[1]) for line in text.split("\r\n") if line.startswith("liandong-deadline-ms"))
+    assert 1500 < told <= 2000
+
+
+async def test_a_silent_source_costs_no_more_than_the_deadline(sources: SourceClient) -> None:
+    async with listening(silent) as url:
+        started = time.monotonic()
+        with pytest.raises(SourceTimeout, match="430300/fire did not answer within 300 ms"):
+            await ask(sources, url, seconds=0.3)
+        assert 0.25 < time.monotonic() - started < 1.0
+
+
+async def test_an_endless_answer_is_given_up_at_the_bound(sources: SourceClient) -> None:
+    async with listening(endless) as url:
+        with pytest.raises(SourceFailure, match="more than 100000 bytes"):
+            await ask(sources, url)
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure", "detail"),
+    [
+        (b"", SourceFailure, "broke off"),
+        (b"garbage\r\n\r\n", SourceFailure, "broke off"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nshort", SourceFailure, "broke off"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe", SourceFailure, "broke off"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx", SourceFailure, "compressed"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", SourceFailure, "answered 302"),
+        (b"HTTP/1.1 500 Oops\r\nContent-Length: 3\r\n\r\n<p>", SourceFailure, "answered 500"),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", SourceOverloaded, "answered 503"),
+        (b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", SourceDenied, "answered 401"),
+        (b'HTTP/1.1 400 Bad\r\nContent-Length: 24\r\n\r\n{"detail": "no field x"}', SourceRefused, "no field x"),
+    ],
+)
+async def test_each_misbehaviour_is_a_failure_with_a_name(sources: SourceClient, answer: bytes, failure: type[SourceFailure], detail: str) -> None:
+    async with listening(saying(answer)) as url:
+        with pytest.raises(failure, match=detail):
+            await ask(sources, url)
+
+
+async def test_a_kept_connection_that_the_source_closed_is_tried_anew(sources: SourceClient) -> None:
+    served = 0
+
+    async def once(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal served
+        served += 1
+        writer.write(OK)  # keep-alive is announced by HTTP/1.1, and the connection closed all the same
+        await writer.drain()
+
+    async with listening(once) as url:
+        for _ in range(5):
+            assert await ask(sources, url) == b"{}"
+            await asyncio.sleep(0.01)
+    assert served == 5
+
+
+async def test_a_source_that_keeps_failing_is_left_alone_and_then_tried_again(sources: SourceClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.breaker.PAUSE_S", 0.2)
+    async with listening(saying(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")) as url:
+        for _ in range(FAILURES):
+            with pytest.raises(SourceFailure, match="answered 500"):
+                await ask(sources, url)
+        with pytest.raises(SourceSkipped):
+            await ask(sources, url)
+        assert sources.circuit("430300/fire") == "open"
+        async with listening(saying(OK)) as healthy:
+            assert await ask(sources, healthy, name="430300/food") == b"{}"
+            await asyncio.sleep(0.25)
+            assert sources.circuit("430300/fire") == "half-open"
+            assert await ask(sources, healthy) == b"{}"
+    assert sources.circuit("430300/fire") == "closed"
+
+
+async def test_hasty_askers_and_heavy_questions_shut_no_source_for_others(sources: SourceClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "FAIR_S", 0.05)
+    async with listening(silent) as url, listening(saying(OK)) as healthy:
+        for _ in range(2 * FAILURES):
+            with pytest.raises(SourceTimeout):
+                await ask(sources, url, seconds=0.01)
+        assert await ask(sources, healthy) == b"{}"  # it lives, so what follows is the questions' fault
+        for _ in range(2 * FAILURES):
+            with pytest.raises(SourceTimeout):
+                await ask(sources, url, seconds=0.06)
+        assert sources.circuit("430300/fire") == "closed"
+        monkeypatch.setattr(client_module, "ALIVE_S", 0.0)
+        for _ in range(FAILURES):
+            with pytest.raises(SourceTimeout):
+                await ask(sources, url, seconds=0.06)
+        assert sources.circuit("430300/fire") == "open"
+
+
+async def test_only_so_many_calls_go_to_one_source_at_once(sources: SourceClient) -> None:
+    open_now = most = 0
+
+    async def counted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_now, most
+        open_now += 1
+        most = max(most, open_now)
+        await asyncio.sleep(0.05)
+        open_now -= 1
+        writer.write(OK)
+        await writer.drain()
+
+    async with listening(counted) as url:
+        assert await asyncio.gather(*(ask(sources, url) for _ in range(30))) == [b"{}"] * 30
+        assert most == AT_ONCE
+    async with listening(silent) as url:
+        waiting = [asyncio.create_task(ask(sources, url, seconds=2)) for _ in range(AT_ONCE)]
+        await asyncio.sleep(0.1)
+        with pytest.raises(SourceBusy):
+            await ask(sources, url, seconds=0.1)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    async with listening(saying(OK)) as url:
+        assert await ask(sources, url) == b"{}"
+
+
+async def test_private_addresses_are_asked_only_if_the_settings_allow_it() -> None:
+    closed = SourceClient(private_addresses=False)
+    async with listening(saying(OK)) as url:
+        for address in (url, url.replace("127.0.0.1", "localhost"), "http://169.254.169.254/latest", "http://10.0.0.1/", "http://[::1]/"):
+            with pytest.raises(SourceFailure, match="private address"):
+                await ask(closed, address)
+    await closed.aclose()
+
+
+def test_a_half_open_circuit_admits_one_trial_at_a_time() -> None:
+    breaker = Breaker()
+    for _ in range(FAILURES):
+        assert breaker.admits(0.0)
+        breaker.failed(0.0)
+    assert not breaker.admits(PAUSE_S - 0.1)
+    assert breaker.admits(PAUSE_S)
+    assert not breaker.admits(PAUSE_S + 1)
+    assert breaker.admits(PAUSE_S + PROBE_S)
+    breaker.abandoned()
+    assert breaker.admits(PAUSE_S + PROBE_S)
+    breaker.failed(40.0)
+    assert breaker.state(40.0) == "open"
+    assert breaker.admits(40.0 + PAUSE_S)
+    breaker.succeeded()
+    assert breaker.state(50.0) == "closed"
