@@ -21,7 +21,7 @@ from ops.migrate import build
 from ops.postgres import UNSAFE_BUT_FAST, local_postgres
 from ops.redis import Redis
 from ops.redis_users import RedisUser, access_lines, service_users
-from ops.secretfiles import private_folder, write_private_json
+from ops.secretfiles import private_folder, write_private, write_private_json
 from ops.services import declared
 from shared.bus.access import acl_rules
 from shared.config import Settings
