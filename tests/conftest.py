@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.city import City
 
+structlog.configure(processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 _CITY = pytest.StashKey[City]()
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
