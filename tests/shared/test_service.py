@@ -16,7 +16,7 @@ from sqlalchemy import text
 from shared.auth import may
 from shared.caller import Caller
 from shared.database import Reader, Session, new_metadata
-from shared.errors import problem_types
+from shared.errors import Problem, problem_types
 from shared.service import Service, create_app
 from shared.testing import running, serving
 from shared.vocabulary import Text
@@ -152,10 +152,9 @@ async def test_problem_slugs_are_unique() -> None:
     assert len({kind.slug for kind in kinds}) == len(kinds)
 
 
-def _all_problems() -> list[type]:
-    from shared.errors import Problem
-
-    found, queue = [], [Problem]
+def _all_problems() -> list[type[Problem]]:
+    found: list[type[Problem]] = []
+    queue = [Problem]
     while queue:
         kind = queue.pop()
         found.append(kind)
