@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable
+from importlib import import_module
 
 from alembic import command
 from alembic.config import Config
@@ -31,14 +32,16 @@ PURE_FUNCTIONS = text("SELECT oid::regprocedure::text FROM pg_proc WHERE proname
 TABLES = text("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')")
 
 
+CORE_TABLES = ("shared.areas", "shared.bus.tables", "shared.datasets.history", "shared.idempotency", "shared.outbox.tables")
+"""Modules that put tables into `core_metadata`; a service need not import them all, its database has them all."""
+
+
 def metadata_of(service: Service) -> list[MetaData]:
     """All tables that a service's database holds."""
-    found = [core_metadata, service.metadata]
-    if service.series:
-        from shared import series  # only services with sensors carry it
-
-        found.append(series.metadata)
-    return found
+    for module in CORE_TABLES:
+        import_module(module)
+    series = [import_module("shared.series").metadata] if service.series else []  # only services with sensors carry it
+    return [core_metadata, service.metadata, *series]
 
 
 def configuration(service: Service, connection: Connection) -> Config:

@@ -1,0 +1,82 @@
+"""What `make check` adds to the linters: migrations in step with the models, pages in step with the code.
+
+`python -m ops.check` compares; `--write` writes the pages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from sqlalchemy import NullPool, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from ops.launching import free_port
+from ops.migrate import differences, migrate_all
+from ops.postgres import UNSAFE_BUT_FAST, Postgres, local_postgres
+from ops.provision import provision, role, role_names, role_url
+from ops.services import ROOT, declared, present
+from ops.settings_page import settings_page
+
+PAGE = ROOT / "docs" / "settings.md"
+
+
+async def models_ahead_of_migrations(postgres: Postgres) -> list[str]:
+    """For every service whose migrated database differs from its models: what differs."""
+    services = present()
+    passwords = {name: name for name in role_names(services)}
+    await provision(postgres.url(), services, passwords)
+    urls = {name: role_url(postgres.url(), name, "owner", role(name, "owner")) for name in services}
+    await migrate_all(urls)
+    found = []
+    for name, url in urls.items():
+        engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+        async with engine.begin() as connection:
+            difference = await connection.run_sync(differences, declared(name))
+        await engine.dispose()
+        if difference:
+            found.append(f"{name}: {difference}")
+    return found
+
+
+def check_migrations() -> list[str]:
+    """The same on a PostgreSQL made for the purpose."""
+    with tempfile.TemporaryDirectory(prefix="liandong-check-") as folder:
+        Path(folder).chmod(0o755)
+        postgres = local_postgres(Path(folder) / "pg", free_port(), "check-only", UNSAFE_BUT_FAST)
+        launch = postgres.launch()
+        log = (Path(folder) / "postgres.log").open("wb")
+        server = subprocess.Popen(launch.command(), stdout=log, stderr=log, start_new_session=True)
+        try:
+            asyncio.run(_once_ready(postgres))
+            return asyncio.run(models_ahead_of_migrations(postgres))
+        finally:
+            server.send_signal(launch.stop_with)
+            server.wait(20)
+            log.close()
+
+
+async def _once_ready(postgres: Postgres) -> None:
+    async with asyncio.timeout(20):
+        while not postgres.ready():
+            await asyncio.sleep(0.02)
+
+
+def main() -> None:
+    page = settings_page()
+    if "--write" in sys.argv:
+        PAGE.write_text(page, encoding="utf-8")
+        return
+    faults = [f"Models and migrations differ. Write a revision.\n  {difference}" for difference in check_migrations()]
+    if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page:
+        faults.append(f"{PAGE.relative_to(ROOT)} is not in step with shared/config.py. Run: make docs")
+    for fault in faults:
+        sys.stderr.write(f"{fault}\n")
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()
