@@ -34,6 +34,11 @@ class Texts:
     values: Sequence[str]
 
 
+def microseconds(moment: datetime) -> int:
+    """A moment as microseconds since 1970."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
 def moment_text(moment: int) -> str:
     """A moment as RFC 3339 in UTC, for messages."""
     try:
@@ -194,7 +199,7 @@ def _moment(value: Any) -> int | str | None:
         return "not-a-time"
     if moment.tzinfo is None:
         return "time-without-zone"
-    return (moment - EPOCH) // timedelta(microseconds=1)
+    return microseconds(moment)
 
 
 def _shown(value: Any) -> str:

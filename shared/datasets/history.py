@@ -101,7 +101,13 @@ def drop_history_ddl(table_name: str) -> list[str]:
 
 
 def as_known(table: Table, known_at: datetime) -> FromClause:
-    """The rows of a table that had been committed by `known_at` and were not superseded then; the table itself if it keeps no history."""
+    """The rows of a table that had been committed by `known_at` and were not superseded then; the table itself if it keeps no history.
+
+    A view says by `info["as_known"]` how to make its rows of what was known.
+    """
+    if "as_known" in table.info:
+        made: FromClause = table.info["as_known"](known_at)
+        return made
     history = table.metadata.tables.get(f"{table.name}_history")
     if history is None:
         return table
@@ -120,9 +126,13 @@ def as_known(table: Table, known_at: datetime) -> FromClause:
     return union_all(current, past).subquery(table.name)
 
 
-def version_of(*tables: Table) -> Select[tuple[int]]:
-    """The version of what these tables hold: how many transactions have changed them. It grows with every committed change."""
-    return select(func.count()).select_from(changes).where(changes.c.table_name.in_(sorted({table.name for table in tables})))
+def version_of(*tables: Table) -> Select[int]:
+    """The version of what these tables hold: how many transactions have changed them. It grows with every committed change.
+
+    A view names the tables that it is made of in `info["made_of"]`.
+    """
+    stored = {made_of.name for table in tables for made_of in table.info.get("made_of", (table,))}
+    return select(func.count()).select_from(changes).where(changes.c.table_name.in_(sorted(stored)))
 
 
 async def settled(connection: AsyncConnection, asked: datetime) -> datetime:

@@ -1,0 +1,79 @@
+"""When a mean rises above a limit: one crossing, however many values lie above."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.body.typed import Moments, Numbers, microseconds
+from shared.series.directory import Known
+from shared.series.properties import Limit
+from shared.series.rollups import HourlyMean
+
+NEWS = timedelta(days=7)
+"""An hour that ended longer ago is history: loading it raises no event."""
+LOOK_BACK = timedelta(hours=24)
+"""After so long without valid hours, a mean above the limit is a crossing of its own."""
+# Served by the key (series, hour); only hours above their limit are asked for.
+_NEIGHBOURS = """
+    SELECT k.place::integer, earlier.mean AS before, later.mean AS after
+    FROM unnest($1::integer[], $2::timestamptz[], $3::integer[]) WITH ORDINALITY AS k (series, hour, needs, place)
+    LEFT JOIN LATERAL (
+        SELECT mean FROM observations_hourly h
+        WHERE h.series = k.series AND h.hour < k.hour AND h.hour >= k.hour - $4::interval AND h.count >= k.needs ORDER BY h.hour DESC LIMIT 1
+    ) AS earlier ON true
+    LEFT JOIN observations_hourly AS later ON later.series = k.series AND later.hour = k.hour + interval '1 hour' AND later.count >= k.needs
+    ORDER BY k.place
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """The first hour of a run of hours whose mean lies above a limit."""
+
+    feature: str
+    property: str
+    area: str
+    hour: datetime
+    mean: float
+    limit: Limit
+
+
+def limits_of(known: dict[int, Known], limits: Sequence[Limit], series: NDArray[np.int32], hour: Moments) -> Numbers:
+    """The limit of each series' hour, NaN where there is none."""
+    found = np.full(len(series), np.nan)
+    for limit in limits:
+        concerned = [one.id for one in known.values() if one.property == limit.property]
+        if concerned:
+            within = np.isin(series, concerned) & (hour >= _day(limit.since)) & (hour < _day(limit.until))
+            found[within] = limit.value
+    return found
+
+
+def _day(day: date) -> int:
+    return microseconds(datetime(day.year, day.month, day.day, tzinfo=UTC))
+
+
+async def crossings(driver: Any, above: Sequence[HourlyMean], known: dict[int, Known], limits: Sequence[Limit], now: datetime) -> list[Crossing]:
+    """Which of these hours begin a run: the valid hour before was not above, and none that follows had been found above already."""
+    recent = sorted((one for one in above if one.hour > now - NEWS), key=lambda one: (one.series, one.hour))
+    if not recent:
+        return []
+    found = await driver.fetch(
+        _NEIGHBOURS, [one.series for one in recent], [one.hour for one in recent], [known[one.series].hour_needs for one in recent], LOOK_BACK
+    )
+    together = {(one.series, one.hour) for one in recent}
+    crossed = []
+    for one, neighbours in zip(recent, found, strict=True):
+        measured = known[one.series]
+        limit = next(limit for limit in limits if limit.property == measured.property and limit.since <= one.hour.date() < limit.until)
+        continues = neighbours["before"] is not None and neighbours["before"] > limit.value
+        known_later = neighbours["after"] is not None and neighbours["after"] > limit.value and (one.series, one.hour + timedelta(hours=1)) not in together
+        if not continues and not known_later:
+            crossed.append(Crossing(measured.feature, measured.property, measured.area, one.hour, one.mean, limit))
+    return crossed
