@@ -7,6 +7,8 @@ from services.hub.access.tasks import keep_access
 from services.hub.access.trust import OwnTrust
 from services.hub.areas import api as areas
 from services.hub.areas.datasets import AREAS
+from services.hub.catalog import api as catalog
+from services.hub.catalog.heartbeat import keep_catalog
 from services.hub.models import Base
 from services.hub.state import hold
 from shared.service import Service, create_app
@@ -15,13 +17,13 @@ from shared.vocabulary import Text
 service = Service(
     name="hub",
     title=Text("枢纽", "Hub"),
-    routers=[api.router, people.router, accounts.router, areas.router],
+    routers=[api.router, people.router, accounts.router, areas.router, catalog.router],
     datasets=[AREAS],
     metadata=Base.metadata,
     area_master=True,
     loads=["/areas"],
     holds=hold,
     token_source=OwnTrust,
-    tasks=[keep_access],
+    tasks=[keep_access, keep_catalog],
 )
 app = create_app(service)

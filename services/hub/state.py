@@ -13,15 +13,21 @@ from services.hub.access.clients_file import take_clients_file
 from services.hub.access.failures import Failures
 from services.hub.access.issuer import Issuer
 from services.hub.access.secret_hash import Passwords
+from services.hub.catalog.registry import Registry
+from shared.client import SourceClient
 from shared.service import Runtime
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hub:
     city: str
+    name: str
+    """Its audience: `430300/hub`."""
     issuer: Issuer
     passwords: Passwords
     failures: Failures
+    client: SourceClient
+    registry: Registry
 
 
 @asynccontextmanager
@@ -30,7 +36,19 @@ async def hold(runtime: Runtime) -> AsyncIterator[Hub]:
     settings = runtime.settings
     folder = settings.signing_keys or settings.cache_dir / "signing-keys"
     await take_clients_file(runtime)
-    yield Hub(city=settings.city, issuer=Issuer(settings.issuer, settings.audience, folder), passwords=Passwords(), failures=Failures())
+    client = SourceClient(private_addresses=settings.private_addresses)
+    try:
+        yield Hub(
+            city=settings.city,
+            name=settings.audience,
+            issuer=Issuer(settings.issuer, settings.audience, folder),
+            passwords=Passwords(),
+            failures=Failures(),
+            client=client,
+            registry=Registry(settings.sources),
+        )
+    finally:
+        await client.aclose()
 
 
 async def _hub(request: Request) -> Hub:

@@ -1,0 +1,116 @@
+"""The registry of sources: in memory for every question, in the database for every restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from services.hub.catalog.domain import Offer, Source
+from services.hub.catalog.models import OfferRow, SourceRow
+
+BY_SETTINGS = "settings"
+
+
+class Registry:
+    """Who answers for which dataset."""
+
+    def __init__(self, configured: Mapping[str, str]) -> None:
+        self._configured = dict(configured)
+        self.sources: dict[str, Source] = {name: Source(name=name, kind="sector", url=url) for name, url in configured.items()}
+        self.changed = asyncio.Event()
+        """Set when a source came or went, so that it is asked at once."""
+
+    def offering(self, dataset: str) -> list[Source]:
+        """The sources that may hold rows of a dataset, by name: those that offered it, and those never met whose service owns it."""
+        service = dataset.partition(".")[0]
+        return [
+            source for _, source in sorted(self.sources.items()) if dataset in source.offers or (not source.met and source.name.rpartition("/")[2] == service)
+        ]
+
+    def offers(self) -> dict[str, list[tuple[Source, Offer]]]:
+        """Every known dataset with who offers it, in the order of ids and names."""
+        found: dict[str, list[tuple[Source, Offer]]] = {}
+        for _, source in sorted(self.sources.items()):
+            for dataset, offer in source.offers.items():
+                found.setdefault(dataset, []).append((source, offer))
+        return dict(sorted(found.items()))
+
+    async def reload(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        """Take over what the database says: sources added or removed elsewhere, and, once, what they offered before this start."""
+        async with sessions.begin() as session:
+            await self._configure(session)
+            rows = list(await session.scalars(select(SourceRow)))
+            unmet = [row.name for row in rows if not (known := self.sources.get(row.name)) or not known.met]
+            kept = await session.scalars(select(OfferRow).where(OfferRow.source.in_(unmet)))
+            offers = [(row.source, _offer(row)) for row in kept]
+        for row in rows:
+            self._take(row)
+        for name in self.sources.keys() - {row.name for row in rows}:
+            del self.sources[name]
+        for name, offer in offers:
+            self.sources[name].offers.setdefault(offer.dataset, offer)
+
+    async def _configure(self, session: AsyncSession) -> None:
+        """The sources of the settings exist, at the address that the settings name; those no longer named do not."""
+        await session.execute(delete(SourceRow).where(SourceRow.added_by == BY_SETTINGS, SourceRow.name.not_in(self._configured)))
+        if self._configured:
+            adding = insert(SourceRow).values(
+                [{"name": name, "kind": "sector", "url": url, "added_by": BY_SETTINGS} for name, url in sorted(self._configured.items())]
+            )
+            await session.execute(
+                adding.on_conflict_do_update(
+                    index_elements=[SourceRow.name],
+                    set_={"url": adding.excluded.url, "added_by": BY_SETTINGS},
+                    where=(SourceRow.url != adding.excluded.url) | (SourceRow.added_by != BY_SETTINGS),
+                )
+            )
+
+    def _take(self, row: SourceRow) -> None:
+        known = self.sources.get(row.name)
+        if known is None:
+            known = self.sources[row.name] = Source(name=row.name, kind="sector", url=row.url)
+        known.kind, known.url, known.key, known.added_by = row.kind, row.url, row.key, row.added_by  # type: ignore[assignment]  # one of Kind, by SourceIn
+        known.last_seen = known.last_seen or row.last_seen
+        known.version = known.version or row.version
+
+
+async def keep(session: AsyncSession, source: Source, changed: Iterable[Offer], now: datetime) -> None:
+    """Write what a source was found to offer, in one go."""
+    await session.execute(update(SourceRow).where(SourceRow.name == source.name).values(last_seen=now, version=source.version))
+    await session.execute(delete(OfferRow).where(OfferRow.source == source.name, OfferRow.dataset.not_in(source.offers)))
+    rows = [_row(source.name, offer) for offer in changed]
+    if rows:
+        adding = insert(OfferRow).values(rows)
+        columns = ("collection", "schema", "schema_digest", "previous_digest", "changed_at")
+        await session.execute(
+            adding.on_conflict_do_update(index_elements=[OfferRow.source, OfferRow.dataset], set_={name: adding.excluded[name] for name in columns})
+        )
+
+
+def _row(source: str, offer: Offer) -> dict[str, Any]:
+    return {
+        "source": source,
+        "dataset": offer.dataset,
+        "collection": dict(offer.collection),
+        "schema": dict(offer.schema),
+        "schema_digest": offer.digest,
+        "previous_digest": offer.previous_digest,
+        "changed_at": offer.changed_at,
+    }
+
+
+def _offer(row: OfferRow) -> Offer:
+    return Offer(
+        dataset=row.dataset,
+        collection=row.collection,
+        schema=row.schema,
+        digest=row.schema_digest,
+        previous_digest=row.previous_digest,
+        changed_at=row.changed_at.astimezone(UTC),
+    )

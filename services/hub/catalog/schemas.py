@@ -1,0 +1,88 @@
+"""What crosses HTTP about sources: what they announce, how they are registered, how they are."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, UrlConstraints
+
+from services.hub.catalog.domain import Health, Kind
+
+CONTRACT = "1"
+SourceName = Annotated[str, Field(pattern=r"^[a-z0-9]{1,32}/[a-z][a-z0-9]{0,31}$", examples=["430300/traffic"])]
+DatasetId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,31}\.[a-z][a-z0-9_]{0,62}$")]
+BaseUrl = Annotated[AnyHttpUrl, UrlConstraints(max_length=512)]
+
+
+def _public_key(key: dict[str, Any]) -> dict[str, Any]:
+    try:
+        known = OKPKey.import_key({name: value for name, value in key.items() if name in ("kty", "crv", "x", "kid")})
+    except (JoseError, KeyError, ValueError, TypeError) as error:
+        raise ValueError("must be a public Ed25519 key as a JWK") from error
+    if "d" in key or known.curve_name != "Ed25519":
+        raise ValueError("must be a public Ed25519 key as a JWK, without its private part")
+    return dict(known.as_dict(private=False))
+
+
+PublicKey = Annotated[dict[str, Any], AfterValidator(_public_key)]
+
+
+class Announced(BaseModel):
+    """One dataset in `GET /capabilities`."""
+
+    id: DatasetId
+    version: Annotated[str | None, Field(max_length=64)] = None
+    as_of: Annotated[str | None, Field(max_length=40)] = None
+
+
+class Announcement(BaseModel):
+    """What a source says of itself at `GET /capabilities`; what else it says is not needed here."""
+
+    service: Annotated[str, Field(max_length=32)]
+    city: Annotated[str, Field(max_length=32)]
+    version: Annotated[str, Field(max_length=64)]
+    contract: Literal["1"]
+    datasets: Annotated[list[Announced], Field(max_length=500)]
+
+
+class SourceIn(BaseModel):
+    """A source to ask from now on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: SourceName
+    kind: Kind = "sector"
+    url: BaseUrl
+    key: PublicKey | None = None
+
+
+class OfferOut(BaseModel):
+    """A dataset of a source, as far as it exists for the asker."""
+
+    dataset: str
+    version: str | None
+    as_of: str | None
+    schema_digest: str
+    drifted: Annotated[bool, Field(description="Whether its schema has changed since the hub first met it")]
+    changed_at: datetime
+
+
+class SourceOut(BaseModel):
+    """A source and how it is."""
+
+    name: str
+    kind: Kind
+    health: Health
+    since: datetime | None
+    last_seen: datetime | None
+    circuit: Annotated[str, Field(description="closed: asked; open: left alone after repeated failures; half-open: tried once")]
+    elapsed_ms: int | None
+    version: str | None
+    problem: dict[str, Any] | None
+    datasets: list[OfferOut]
+    url: Annotated[str | None, Field(description="Shown to administrators")]
+    key: dict[str, Any] | None
+    added_by: str
