@@ -6,24 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
+from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Text, and_, cast, func, or_, true
-from sqlalchemy.sql import false
+from sqlalchemy import ColumnElement, Enum, FromClause, String, and_, cast, false, func, or_, true
+from sqlalchemy import Text as Words
 
-from shared.auth import Caller
+from shared.caller import Caller
 from shared.datasets.declaration import Dataset, Field, Point, Shape
 from shared.datasets.history import as_known
 from shared.errors import NotFound, Problem
-from shared.vocabulary import Sharing
-from shared.vocabulary import Text as Words
+from shared.vocabulary import Sharing, Text
 
 EVERYWHERE = ("*",)
+Columns = tuple[ColumnElement[Any], ColumnElement[Any]]
 
 
 class UnknownField(Problem):
     slug, status = "unknown-field", 400
-    title = Words("未知字段", "Unknown field")
-    remedy = Words("查看 /collections/{id}/schema 中的字段。", "See the fields in /collections/{id}/schema.")
+    title = Text("未知字段", "Unknown field")
+    remedy = Text("查看 /collections/{id}/schema 中的字段。", "See the fields in /collections/{id}/schema.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,11 @@ class View:
     dataset: Dataset
     fields: Mapping[str, Field]
     source: FromClause
-    columns: Mapping[str, ColumnElement[object]]
+    columns: Mapping[str, ColumnElement[Any]]
     rows: ColumnElement[bool]
-    key: ColumnElement[str]
-    """The feature's id, as text."""
-    geometry: tuple[ColumnElement[object], ColumnElement[object]] | None
+    keys: tuple[ColumnElement[Any], ...]
+    """The columns whose texts, joined by `~`, are the feature's id (`Dataset.keys`)."""
+    geometry: Columns | None
     """Columns lon and lat (`Point`), or GeoJSON and box (`Shape`); None if there is none or it is not visible."""
     known_at: datetime | None
 
@@ -54,7 +55,7 @@ class View:
         """The field with the area code, if it is visible."""
         return self.fields.get(self.dataset.area) if self.dataset.area else None
 
-    def named(self, name: str, *, pointer: str | None = None) -> tuple[Field, ColumnElement[object]]:
+    def named(self, name: str, *, pointer: str | None = None) -> tuple[Field, ColumnElement[Any]]:
         """A visible field and its column; `UnknownField` for every other name, hidden or not there at all."""
         if name in self.fields:
             return self.fields[name], self.columns[name]
@@ -100,8 +101,8 @@ def view(dataset: Dataset, caller: Caller, known_at: datetime | None = None, *, 
     columns = {name: _column(field, froms) for name, field in fields.items()}
     area = dataset.field(dataset.area) if dataset.area else None
     rows = and_(*(_within(_column(area, froms) if area else None, prefixes) for prefixes in (caller.areas, tuple(city_areas))))
-    key = cast(table.c[dataset.key], Text)
-    return View(dataset, fields, source, columns, rows, key, _geometry(dataset, fields, caller, table), known_at)
+    keys = tuple(table.c[name] for name in dataset.keys)
+    return View(dataset, fields, source, columns, rows, keys, _geometry(dataset, fields, caller, froms), known_at)
 
 
 def unknown_dataset(name: str) -> NotFound:
@@ -109,12 +110,18 @@ def unknown_dataset(name: str) -> NotFound:
     return NotFound(f"There is no collection {name[:80]!r} here.", pointer="/collection")
 
 
-def _column(field: Field, froms: Mapping[str, FromClause]) -> ColumnElement[object]:
-    join, _, column = (field.column or field.name).rpartition(".")
-    return froms[join].c[column]
+def _column(field: Field, froms: Mapping[str, FromClause]) -> ColumnElement[Any]:
+    column = _named(field.column or field.name, froms)
+    plain = isinstance(column.type, String) and not isinstance(column.type, Enum)
+    return column if field.type != "string" or plain else cast(column, Words)
 
 
-def _within(area: ColumnElement[object] | None, prefixes: Sequence[str]) -> ColumnElement[bool]:
+def _named(column: str, froms: Mapping[str, FromClause]) -> ColumnElement[Any]:
+    join, _, name = column.rpartition(".")
+    return froms[join].c[name]
+
+
+def _within(area: ColumnElement[Any] | None, prefixes: Sequence[str]) -> ColumnElement[bool]:
     """Rows whose area code begins with one of the prefixes; rows of a dataset without areas exist for whoever has any area."""
     if "*" in prefixes:
         return true()
@@ -124,17 +131,15 @@ def _within(area: ColumnElement[object] | None, prefixes: Sequence[str]) -> Colu
     return or_(*(func.left(area, length).in_([prefix for prefix in prefixes if len(prefix) == length]) for length in lengths))
 
 
-def _geometry(
-    dataset: Dataset, fields: Mapping[str, Field], caller: Caller, table: FromClause
-) -> tuple[ColumnElement[object], ColumnElement[object]] | None:
+def _geometry(dataset: Dataset, fields: Mapping[str, Field], caller: Caller, froms: Mapping[str, FromClause]) -> Columns | None:
     """The geometry's columns, unless a field over one of them is hidden; without such a field the dataset's own labels count."""
     match dataset.geometry:
-        case Point(lon, lat):
-            names, shown = (lon, lat), (lon, lat)
-        case Shape(geojson, box):
-            names, shown = (geojson, box), (geojson,)
+        case Point(lon=lon, lat=lat):
+            pair, shown = (lon, lat), {lon, lat}
+        case Shape(geojson=geojson, box=box):
+            pair, shown = (geojson, box), {geojson}
         case None:
             return None
     over = [field for field in dataset.fields if (field.column or field.name) in shown]
     visible = all(field.name in fields for field in over) if over else caller.clearance.covers(dataset.grade, dataset.personal)
-    return (table.c[names[0]], table.c[names[1]]) if visible else None
+    return (_named(pair[0], froms), _named(pair[1], froms)) if visible else None

@@ -107,9 +107,7 @@ def upgrade() -> None:
     op.execute("CREATE INDEX ix_changes_in_flight ON changes USING gist (tstzrange(recorded_at, committed_at))")
     for function in (RECORDED_MOMENT, RENEW_RECORDED_AT, NOTE_CHANGE, KEEP_SUPERSEDED, SETTLE_CHANGE, SETTLED_MOMENT, SEAL_TABLE):
         op.execute(function)
-    op.execute(
-        "CREATE CONSTRAINT TRIGGER settle AFTER INSERT ON changes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION settle_change()"
-    )
+    op.execute("CREATE CONSTRAINT TRIGGER settle AFTER INSERT ON changes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION settle_change()")
     op.execute("SELECT seal_table('changes')")
 
 
