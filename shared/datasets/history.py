@@ -129,10 +129,10 @@ def as_known(table: Table, known_at: datetime) -> FromClause:
 def version_of(*tables: Table) -> Select[int]:
     """The version of what these tables hold: how many transactions have changed them. It grows with every committed change.
 
-    A view names the tables that it is made of in `info["made_of"]`.
+    A database view names the tables it is made of in `table.info["made_of"]`.
     """
-    stored = {made_of.name for table in tables for made_of in table.info.get("made_of", (table,))}
-    return select(func.count()).select_from(changes).where(changes.c.table_name.in_(sorted(stored)))
+    names = {made.name for table in tables for made in table.info.get("made_of", (table,))}
+    return select(func.count()).select_from(changes).where(changes.c.table_name.in_(sorted(names)))
 
 
 async def settled(connection: AsyncConnection, asked: datetime) -> datetime:

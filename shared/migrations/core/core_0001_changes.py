@@ -69,7 +69,7 @@ END $$
 """
 
 SETTLED_MOMENT = f"""
-CREATE FUNCTION settled_moment(asked timestamptz) RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION settled_moment(asked timestamptz) RETURNS timestamptz LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $$
 DECLARE
     moment timestamptz := least(asked, clock_timestamp());
     committing bigint;
