@@ -9,6 +9,7 @@ from services.hub.areas import api as areas
 from services.hub.areas.datasets import AREAS
 from services.hub.catalog import api as catalog
 from services.hub.catalog.heartbeat import keep_catalog
+from services.hub.federation import api as federation
 from services.hub.models import Base
 from services.hub.state import hold
 from shared.service import Service, create_app
@@ -17,7 +18,7 @@ from shared.vocabulary import Text
 service = Service(
     name="hub",
     title=Text("枢纽", "Hub"),
-    routers=[api.router, people.router, accounts.router, areas.router, catalog.router],
+    routers=[api.router, people.router, accounts.router, areas.router, catalog.router, federation.router],
     datasets=[AREAS],
     metadata=Base.metadata,
     area_master=True,

@@ -1,0 +1,142 @@
+"""Federated aggregates: states from every source, merged, finished, covered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pyarrow.compute as pc
+
+from services.hub.catalog.domain import Source
+from services.hub.federation.ask import Target, ask_all, target
+from services.hub.federation.domain import SourceUnsound, agreeing, check_answered, coverage_of, failed, passed_on
+from services.hub.federation.layouts import empty_states
+from services.hub.state import Hub
+from shared.caller import Caller
+from shared.client import MIB, SourceRefused
+from shared.datasets.aggregate import states as wire
+from shared.datasets.aggregate.across import side_by_side
+from shared.datasets.aggregate.answer import states_of
+from shared.datasets.aggregate.columns import GROUP_ROWS, Layout
+from shared.datasets.aggregate.finish import Finished, finish, select_rows
+from shared.datasets.aggregate.merge import merge_states
+from shared.datasets.aggregate.problems import BrokenStates
+from shared.datasets.aggregate.question import Across, Question
+from shared.datasets.aggregate.states import States
+from shared.datasets.coverage import Coverage, SourceAnswer
+from shared.passage import Passage
+from shared.service import Runtime
+
+STATES_BYTES = 64 * MIB
+"""Most bytes of states taken from one source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The good states of one dataset, and how it stands with each source."""
+
+    aim: Target
+    states: tuple[States, ...]
+    answers: tuple[SourceAnswer, ...]
+    refusals: tuple[SourceRefused, ...]
+
+
+async def aggregate(runtime: Runtime, caller: Caller, dataset: str, question: Question, passage: Passage) -> tuple[Finished, Coverage]:
+    """The answer of all sources of a dataset. Raises `NobodyAnswered`, `Incomplete` under `strict`, or what is wrong with the question."""
+    gathered = await _gather(runtime, caller, dataset, question, passage)
+    coverage = coverage_of(caller, gathered.answers, limited=gathered.aim.limited)
+    check_answered(coverage, gathered.refusals, strict=question.strict)
+    return await asyncio.to_thread(_finished, gathered.states, question, coverage)
+
+
+async def aggregate_across(runtime: Runtime, caller: Caller, asked: Across, passage: Passage) -> tuple[Finished, Coverage]:
+    """The answers of several datasets side by side. A dataset of which nobody answered is all nulls, and named in the coverage."""
+    questions = asked.questions()
+    parts = await asyncio.gather(*(_gather(runtime, caller, asked.across[name].dataset, question, passage) for name, question in questions.items()))
+    gathered = dict(zip(questions, parts, strict=True))
+    for name, part in gathered.items():
+        if not part.states and part.refusals:
+            raise passed_on(part.refusals[0], within=f"/across/{name}")
+    answers = [answer for part in parts for answer in part.answers]
+    coverage = coverage_of(caller, answers, limited=any(part.aim.limited for part in parts))
+    check_answered(coverage, (), strict=asked.strict)
+    return await asyncio.to_thread(_finished_across, gathered, asked, questions, coverage)
+
+
+async def _gather(runtime: Runtime, caller: Caller, dataset: str, question: Question, passage: Passage) -> Gathered:
+    hub: Hub = runtime.own
+    aim = target(runtime, caller, dataset)
+    onward = passage.onward()
+    sent = question.for_states().model_copy(
+        update={"tz": question.tz or runtime.settings.timezone, "deadline_ms": max(1, int(onward.remaining_s * 1000))},
+    )
+
+    async def ask(source: Source) -> States:
+        if source.name == hub.name and aim.own is not None:
+            async with runtime.reader.connect() as connection:
+                await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                return await states_of(connection, aim.own, sent, caller, runtime.settings, datetime.now(UTC))
+        answer = await hub.client.ask(
+            source.name,
+            f"{source.url}/collections/{dataset}/aggregate",
+            onward,
+            token=hub.issuer.hop(caller, source.name),
+            method="POST",
+            json=sent.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+            headers={"Accept": wire.MEDIA_TYPE},
+            limit_bytes=STATES_BYTES,
+        )
+        return await asyncio.to_thread(_read, source, dataset, answer.content, sent, answer.elapsed_ms)
+
+    outcomes = await ask_all(aim, ask)
+    states, doubted = _sound_together(dataset, {source.name: found for source, found in outcomes.found})
+    answers = [replace(answer, rows=None) if part.smallest_group else answer for part in states for answer in part.answers]
+    return Gathered(aim, tuple(states), (*answers, *outcomes.failures, *doubted), outcomes.refusals)
+
+
+def _read(source: Source, dataset: str, content: bytes, question: Question, elapsed_ms: int) -> States:
+    """The states that a source sent, if they are what they should be: whole, of a known version, its own, and true as far as one can tell."""
+    try:
+        states = wire.read_states(content, question=question)
+    except BrokenStates as error:
+        raise SourceUnsound(error.detail) from error
+    if any(answer.dataset != dataset for answer in states.answers) or (
+        source.kind == "sector" and [answer.source for answer in states.answers] != [source.name]
+    ):
+        raise SourceUnsound(f"{source.name} answered in another's name or of another dataset.")
+    rows = [answer.rows for answer in states.answers if answer.rows is not None]
+    if len(rows) == len(states.answers) and sum(rows) != (pc.sum(states.table[GROUP_ROWS]).as_py() or 0):
+        raise SourceUnsound(f"{source.name} says that its answer rests on {sum(rows)} rows, and its groups add up to another number.")
+    return replace(states, answers=tuple(replace(answer, elapsed_ms=elapsed_ms) for answer in states.answers))
+
+
+def _sound_together(dataset: str, found: Mapping[str, States]) -> tuple[list[States], list[SourceAnswer]]:
+    """The states that can be merged: those that describe their columns as most do, and no leaf source's rows twice."""
+    same = agreeing({name: states.layout for name, states in found.items()})
+    kept: list[States] = []
+    doubted: list[SourceAnswer] = []
+    counted: set[tuple[str, str]] = set()
+    for name, states in sorted(found.items()):
+        leaves = {(answer.source, answer.dataset) for answer in states.answers}
+        if name not in same:
+            doubted.append(failed(name, dataset, SourceUnsound(f"{name} describes its columns differently from the other sources."), 0))
+        elif leaves & counted:
+            doubted.append(failed(name, dataset, SourceUnsound(f"Rows of {', '.join(sorted(source for source, _ in leaves & counted))} came twice."), 0))
+        else:
+            counted |= leaves
+            kept.append(states)
+    return kept, doubted
+
+
+def _finished(states: tuple[States, ...], question: Question, coverage: Coverage) -> tuple[Finished, Coverage]:
+    finished = finish(merge_states(states))
+    return select_rows(finished, having=question.having, sortby=question.sortby, limit=question.limit), replace(coverage, suppressed=finished.suppressed)
+
+
+def _finished_across(gathered: Mapping[str, Gathered], asked: Across, questions: Mapping[str, Question], coverage: Coverage) -> tuple[Finished, Coverage]:
+    layout: Layout = next(part.states[0].layout for part in gathered.values() if part.states)
+    parts = {name: finish(merge_states(part.states or (empty_states(part.aim, questions[name], layout),))) for name, part in gathered.items()}
+    joined = side_by_side(parts)
+    return select_rows(joined, having=asked.having, sortby=asked.sortby, limit=asked.limit), replace(coverage, suppressed=joined.suppressed)

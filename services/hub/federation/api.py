@@ -1,0 +1,72 @@
+"""One question to all sources: aggregates of one dataset or across several."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from services.hub.federation.aggregates import aggregate, aggregate_across
+from services.hub.federation.schemas import Asked
+from shared.auth import AnyCaller
+from shared.caller import Caller
+from shared.datasets.aggregate.question import Question
+from shared.datasets.aggregate.render import respond
+from shared.datasets.aggregate.routes import AskedForm, asked_form
+from shared.datasets.aggregate.short import ShortForm, parse_short
+from shared.errors import Forbidden
+from shared.passage import Passage, arriving
+from shared.service import Runtime
+
+router = APIRouter(tags=["federation"])
+DEADLINE_S = 2.0
+"""How long an answer may take unless the question says otherwise."""
+LONGEST_S = 60.0
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Columns, rows, and which sources the answer rests on", "content": {"text/csv": {}, "application/vnd.apache.arrow.stream": {}}},
+    502: {"description": "No source answered, or under `strict` not every one; `coverage` says which"},
+    504: {"description": "No source answered in time"},
+}
+
+
+@router.post("/aggregate", responses=_ANSWERS, summary="Measures per group, of one dataset or across several")
+async def ask(asked: Asked, request: Request, caller: AnyCaller, f: AskedForm = None) -> Response:
+    """With `dataset`, as `POST /collections/{id}/aggregate`. With `across`, several datasets side by side on the dimensions they share:
+    one row per cell that any of them has, columns `part.measure`, null where a dataset has no rows in the cell."""
+    form = _form(f, request)
+    runtime, passage = request.app.state.runtime, _passage(request, asked.deadline_ms)
+    if asked.across is None:
+        found = await aggregate(runtime, caller, asked.named, asked.question(), passage)
+    else:
+        found = await aggregate_across(runtime, caller, asked.as_across(), passage)
+    return await asyncio.to_thread(respond, *found, form)  # type: ignore[arg-type]  # states were refused above
+
+
+@router.post("/collections/{collection}/aggregate", responses=_ANSWERS, summary="Measures per group, from all sources of a dataset")
+async def ask_one(collection: str, question: Question, request: Request, caller: AnyCaller, f: AskedForm = None) -> Response:
+    return await _one(collection, question, request, caller, f)
+
+
+@router.get("/collections/{collection}/aggregate", responses=_ANSWERS, summary="Measures per group, short form")
+async def ask_short(collection: str, request: Request, caller: AnyCaller, short: Annotated[ShortForm, Query()]) -> Response:
+    return await _one(collection, parse_short(request.query_params.multi_items()), request, caller, short.f)
+
+
+async def _one(collection: str, question: Question, request: Request, caller: Caller, f: str | None) -> Response:
+    form = _form(f, request)
+    runtime: Runtime = request.app.state.runtime
+    found = await aggregate(runtime, caller, collection, question, _passage(request, question.deadline_ms))
+    return await asyncio.to_thread(respond, *found, form)  # type: ignore[arg-type]  # states were refused above
+
+
+def _form(f: str | None, request: Request) -> str:
+    form = asked_form(f, request.headers.get("accept", ""))
+    if form == "states":
+        raise Forbidden("The hub gives finished answers: ask for application/json, text/csv or Arrow.")
+    return form
+
+
+def _passage(request: Request, deadline_ms: int | None) -> Passage:
+    runtime: Runtime = request.app.state.runtime
+    return arriving(request, runtime.settings.audience, wanted_s=deadline_ms / 1000 if deadline_ms else DEADLINE_S, most_s=LONGEST_S)
