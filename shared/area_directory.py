@@ -66,7 +66,8 @@ class AreaDirectory:
         self._remembered = cache_dir / "areas.json"
         self._version: str | None = None
         self._index: ShapeIndex | None = None
-        self._refreshing: asyncio.Task[bool] | None = None
+        self._refreshing = asyncio.Lock()
+        self._begun, self._changed = 0.0, False
         self._hurry_after = 0.0
 
     async def known(self, codes: Iterable[str]) -> set[str]:
@@ -105,10 +106,13 @@ class AreaDirectory:
             await asyncio.sleep(self.interval_s)
 
     async def refresh(self) -> bool:
-        """Ask for the newest areas now; whether anything changed. Concurrent callers share one request."""
-        if self._refreshing is None or self._refreshing.done():
-            self._refreshing = asyncio.create_task(self._refresh())
-        return await asyncio.shield(self._refreshing)
+        """Ask for the newest areas now; whether anything changed. Callers who wait for each other share one request."""
+        asked = time.monotonic()
+        async with self._refreshing:
+            if self._begun <= asked:
+                self._begun = time.monotonic()
+                self._changed = await self._refresh()
+            return self._changed
 
     async def _refresh(self) -> bool:
         known = self._version or await self._recall()
@@ -192,6 +196,6 @@ class AreaDirectory:
 
             columns = (areas.c.code, *(areas.c[level] for level in LEVELS), areas.c.valid_from, areas.c.valid_to, areas.c.geometry.cast(Text))
             async with self._reader.connect() as connection:
-                rows = (await connection.execute(select(*columns).where(areas.c.geometry.is_not(None)))).tuples().all()
+                rows = (await connection.execute(select(*columns).where(areas.c.geometry.is_not(None)))).all()
             self._index = await asyncio.to_thread(index_of, rows)
         return self._index

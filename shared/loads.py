@@ -132,4 +132,4 @@ async def _differing(session: AsyncSession, table: Table, stage: Table, same_key
     different = {name: table.c[name].is_distinct_from(stage.c[name]) for name in values}
     named = func.concat_ws(", ", *(case((differs, name)) for name, differs in different.items()))
     found = await session.execute(select(stage.c[PLACE], named).join(table, same_key).where(or_(*different.values())))
-    return dict(found.tuples().all())
+    return dict(map(tuple, found))

@@ -134,4 +134,4 @@ def _as_area(row: Mapping[Any, Any]) -> Area:
 
 def _as_row(area: Area) -> dict[str, Any]:
     stated = {name: getattr(area, name) for name in ("code", *STATED)}
-    return stated | {"bbox": area.bbox} | dict(zip(LEVELS, area.ancestors, strict=True))
+    return stated | {"bbox": area.bbox} | {str(level): above for level, above in zip(LEVELS, area.ancestors, strict=True)}
