@@ -1,0 +1,59 @@
+"""One service's answer to an aggregate: from the caller's view of a dataset to states."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import datetime
+
+import pyarrow.compute as pc
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.caller import Caller
+from shared.config import Settings
+from shared.datasets.aggregate.columns import GROUP_ROWS
+from shared.datasets.aggregate.compile import compile_rows
+from shared.datasets.aggregate.finish import Finished, finish, select_rows
+from shared.datasets.aggregate.gather import gather
+from shared.datasets.aggregate.plan import lay_out
+from shared.datasets.aggregate.question import Question
+from shared.datasets.aggregate.states import States
+from shared.datasets.coverage import Coverage, Scope, SourceAnswer
+from shared.datasets.declaration import Dataset
+from shared.datasets.history import settled
+from shared.datasets.view import unknown_dataset, view, visible_fields
+
+
+async def states_of(connection: AsyncConnection, dataset: Dataset, question: Question, caller: Caller, settings: Settings, now: datetime) -> States:
+    """The states of the rows that exist for the caller, computed in one snapshot of `connection` (repeatable read)."""
+    started = time.perf_counter()
+    if not visible_fields(dataset, caller):
+        raise unknown_dataset(dataset.id)
+    known_at = await settled(connection, question.known_at) if question.known_at else None
+    seen = view(dataset, caller, known_at, city_areas=settings.areas)
+    layout = lay_out(question, seen, settings.timezone)
+    compiled = compile_rows(question, layout, seen)
+    if question.deadline_ms is not None:
+        allowed = min(question.deadline_ms, int(settings.statement_timeout_s * 1000))
+        await connection.execute(select(func.set_config("statement_timeout", str(allowed), True)))
+    table = await gather(connection, layout, compiled)
+    answer = SourceAnswer(
+        source=settings.audience,
+        dataset=dataset.id,
+        status="ok",
+        rows=pc.sum(table[GROUP_ROWS]).as_py() or 0,
+        as_of=known_at or now,
+        elapsed_ms=round((time.perf_counter() - started) * 1000),
+        served_from=compiled.served_from,
+    )
+    return States(layout, table, (answer,), dataset.smallest_group)
+
+
+def finished_answer(states: States, question: Question, dataset: Dataset, caller: Caller) -> tuple[Finished, Coverage]:
+    """The finished answer of this source alone, and what it covers; where small groups are suppressed, not how many rows there are in all."""
+    finished = finish(states)
+    answers = tuple(replace(answer, rows=None) if states.smallest_group else answer for answer in states.answers)
+    limited = not caller.everywhere or len(visible_fields(dataset, caller)) < len(dataset.fields)
+    coverage = Coverage(scope=Scope.of(caller), sources=answers, limited=limited, suppressed=finished.suppressed)
+    return select_rows(finished, having=question.having, sortby=question.sortby, limit=question.limit), coverage

@@ -1,0 +1,90 @@
+"""The SQL expressions of aggregates: periods of time, states of measures, cells of sketches."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Date, DateTime, Double, Integer, case, cast, func, literal, literal_column
+from sqlalchemy import Interval as SqlInterval
+from sqlalchemy import Text as SqlText
+
+from shared.datasets.aggregate.columns import Measure
+from shared.datasets.aggregate.sketches import BUCKET_OFFSET, GAMMA, PRECISION, RANKED_BITS
+from shared.datasets.aggregate.zones import BINS, regular
+from shared.datasets.declaration import Field
+from shared.datasets.view import View
+
+_INSTANT = DateTime(timezone=True)
+_TYPES: dict[str, Any] = {"string": SqlText(), "integer": BigInteger(), "number": Double(), "datetime": _INSTANT, "date": Date()}
+
+
+def plain(field: Field, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A field's value in the type in which it travels."""
+    return cast(column, _TYPES[field.type]) if field.type in _TYPES else column
+
+
+def cut(column: ColumnElement[Any], field: Field, unit: str, tz: str) -> ColumnElement[Any]:
+    """The instant at which the minute, hour, day, ISO week, month or year of a time begins in a zone. A date begins at its midnight there."""
+    if field.type == "date":
+        return func.timezone(tz, func.date_trunc(unit, cast(column, DateTime())))
+    by_rules = func.date_trunc(unit, column, tz)
+    found = regular(tz, unit)
+    if found is None:
+        return by_rules
+    if unit in BINS:
+        by_arithmetic = func.date_bin(literal_column(f"interval '1 {unit}'"), column, literal(found.origin, _INSTANT))
+    else:
+        offset = literal(found.offset, SqlInterval)
+        by_arithmetic = func.timezone(offset, func.date_trunc(unit, func.timezone(offset, column)))
+    return case((column >= literal(found.since, _INSTANT), by_arithmetic), else_=by_rules)
+
+
+def scalar_states(measure: Measure, view: View) -> dict[str, ColumnElement[Any]]:
+    """The states of a measure that is no sketch, by column name. Sums of integers are exact."""
+    if measure.field is None:
+        return {f"{measure.name}.count": func.count()}
+    field, column = view.named(measure.field)
+    value = column if isinstance(column.type, Integer) else plain(field, column)
+    count = func.count(value)
+    states: dict[str, ColumnElement[Any]]
+    match measure.fn:
+        case "sum" | "avg":
+            states = {"count": count, "sum": cast(func.sum(value), _TYPES[field.type])}
+        case "min" | "max":
+            comparable = value.collate("C") if field.type == "string" else value
+            states = {measure.fn: func.min(comparable) if measure.fn == "min" else func.max(comparable)}
+        case "stddev":
+            # PostgreSQL's var_pop is exact for integers and by Youngs and Cramer for doubles: no sums of squares
+            states = {"count": count, "mean": cast(func.avg(value), Double), "m2": cast(func.var_pop(value) * count, Double)}
+        case _:
+            states = {"count": count}
+    return {f"{measure.name}.{kind}": state for kind, state in states.items()}
+
+
+def bucket(number: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The log bucket of a number (`sketches`): positive, 0, or negative and mirrored; NULL for none."""
+    value = cast(number, Double)
+    per_bucket: ColumnElement[Any] = literal_column(repr(1 / math.log(GAMMA)))
+
+    def key(size: ColumnElement[Any]) -> ColumnElement[Any]:
+        return cast(func.ceil(func.ln(size) * per_bucket), Integer) + literal_column(str(BUCKET_OFFSET))
+
+    zero: ColumnElement[Any] = literal_column("0")
+    return case((value > zero, key(value)), (value < zero, -key(-value)), (value == zero, zero))
+
+
+def _hash(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.hashtextextended(cast(value, SqlText), literal_column("0"))
+
+
+def register(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The HyperLogLog register of a value: the first bits of the hash of its canonical text. NULL for none."""
+    return cast(_hash(value).op(">>")(literal_column(str(64 - PRECISION))).op("&")(literal_column(str((1 << PRECISION) - 1))), Integer)
+
+
+def rank(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """One more than the number of leading zeros in the last bits of the hash; exact, unlike a logarithm."""
+    bits = _hash(value).op("&")(literal_column(str((1 << RANKED_BITS) - 1)))
+    powers: ColumnElement[Any] = literal_column("ARRAY[" + ",".join(str(1 << power) for power in range(RANKED_BITS)) + "]::bigint[]")
+    return literal_column(str(RANKED_BITS + 1)) - func.width_bucket(bits, powers)

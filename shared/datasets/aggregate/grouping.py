@@ -1,0 +1,41 @@
+"""Rows of Arrow tables brought into groups by their dimensions, nulls and all, without a loop over rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+
+def group_codes(table: pa.Table, names: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """The group of each row, the first row of each group, and the number of groups. Null is a value like any other.
+
+    Groups are numbered in no promised order. Without names all rows are one group.
+    """
+    codes = np.zeros(table.num_rows, dtype=np.int64)
+    for name in names:
+        column = table[name]
+        if pa.types.is_floating(column.type):
+            column = pc.add(column, 0.0)  # -0.0 and 0.0 are one group
+        encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+        values = np.asarray(encoded.indices).astype(np.int64)
+        codes = np.unique(codes * max(len(encoded.dictionary), 1) + values, return_inverse=True)[1]
+    _, first = np.unique(codes, return_index=True)
+    return codes, first.astype(np.int64), len(first)
+
+
+def flattened(column: pa.ChunkedArray, part: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The row of each element of a list or map column, and the elements (`part`: values, keys or items)."""
+    whole: Any = column.combine_chunks()
+    offsets = np.asarray(whole.offsets).astype(np.int64)
+    owner = np.repeat(np.arange(len(whole), dtype=np.int64), np.diff(offsets))
+    return owner, np.asarray(getattr(whole, part)).astype(np.int64)[offsets[0] : offsets[-1]]
+
+
+def offsets_of(owner: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
+    """Where the elements of each group begin and end, if `owner` is in ascending order."""
+    return np.searchsorted(owner, np.arange(groups + 1)).astype(np.int64)

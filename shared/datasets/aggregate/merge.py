@@ -1,0 +1,156 @@
+"""Many sources, one answer: states merged exactly, in whatever order they came.
+
+Counts, integer sums, minima, maxima, buckets and registers merge without any error. Floating sums are added in the order of
+their values with Neumaier's compensation, so the result does not depend on the order of the sources; means and M2 merge by
+Chan, Golub and LeVeque (1979) over all sources of a group at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from shared.datasets.aggregate.columns import BUCKETS, GROUP_ROWS, REGISTERS, Layout, Measure
+from shared.datasets.aggregate.grouping import flattened, group_codes, offsets_of
+from shared.datasets.aggregate.problems import BrokenStates, NotFinite, TooManyCells
+from shared.datasets.aggregate.question import MAX_ROWS
+from shared.datasets.aggregate.states import States
+
+_LARGEST = float(2**63)
+
+
+class _Groups:
+    """The rows of all sources, and to which group each belongs."""
+
+    def __init__(self, table: pa.Table, names: Sequence[str]) -> None:
+        self.table = table
+        self.codes, self.first, self.count = group_codes(table, names)
+
+    def integers(self, name: str) -> NDArray[np.int64]:
+        """The sum of an integer state over each group."""
+        values = np.asarray(self.table[name].fill_null(0))
+        if np.abs(np.bincount(self.codes, values.astype(np.float64), self.count)).max(initial=0) >= _LARGEST * 0.999:
+            raise NotFinite(f"The sum {name} is too large for 64 bits.")
+        total = np.zeros(self.count, dtype=np.int64)
+        np.add.at(total, self.codes, values)
+        return total
+
+    def floats(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The compensated sum of values over each group, added in ascending order."""
+        order = np.lexsort((values, self.codes))
+        codes, values = self.codes[order], values[order]
+        place = np.arange(len(codes)) - offsets_of(codes, self.count)[codes]
+        total, lost = np.zeros(self.count), np.zeros(self.count)
+        for turn in range(int(place.max(initial=-1)) + 1):
+            now = place == turn
+            group, value = codes[now], values[now]
+            before = total[group]
+            total[group] = after = before + value
+            lost[group] += np.where(np.abs(before) >= np.abs(value), (before - after) + value, (value - after) + before)
+        return total + lost
+
+    def extreme(self, name: str, direction: str) -> Any:
+        """The least or greatest value of each group, null where all are."""
+        keyed = pa.table({"group": self.codes, "value": self.table[name]})
+        order = pc.sort_indices(keyed, sort_keys=[("group", "ascending", "at_end"), ("value", direction, "at_end")])
+        first = np.searchsorted(self.codes[np.asarray(order)], np.arange(self.count))
+        return self.table[name].take(order).take(pa.array(first))
+
+
+def merge_states(sources: Sequence[States]) -> States:
+    """One set of states from several of the same layout.
+
+    Raises `BrokenStates` if the layouts differ, or if the same source's rows are in two of them, which would count them twice.
+    """
+    first = sources[0]
+    if any(states.layout != first.layout for states in sources):
+        raise BrokenStates("The sources describe their columns differently.")
+    answers = tuple(answer for states in sources for answer in states.answers)
+    if len({(answer.source, answer.dataset) for answer in answers}) != len(answers):
+        raise BrokenStates("The same source answered twice.")
+    if len(sources) == 1:
+        return first
+    layout = first.layout
+    groups = _Groups(pa.concat_tables([states.table for states in sources]), [dimension.name for dimension in layout.dimensions])
+    if groups.count > MAX_ROWS:
+        raise TooManyCells(f"The sources together have {groups.count} groups; at most {MAX_ROWS} are answered.")
+    with np.errstate(over="ignore", invalid="ignore"):  # what leaves the range of doubles becomes infinite, and is refused when finished
+        table = _merged(layout, groups)
+    return States(layout, table, answers, max(states.smallest_group for states in sources))
+
+
+def _merged(layout: Layout, groups: _Groups) -> pa.Table:
+    columns: dict[str, Any] = {dimension.name: groups.table[dimension.name].take(pa.array(groups.first)) for dimension in layout.dimensions}
+    columns[GROUP_ROWS] = groups.integers(GROUP_ROWS)
+    for measure in layout.measures:
+        columns |= {f"{measure.name}.{kind}": value for kind, value in _measure(measure, groups).items()}
+    return pa.table({name: columns[name] for name in layout.schema().names}, schema=layout.schema())
+
+
+def _measure(measure: Measure, groups: _Groups) -> dict[str, Any]:
+    name = measure.name
+    match measure.fn:
+        case "count":
+            return {"count": groups.integers(f"{name}.count")}
+        case "sum" | "avg":
+            return {"count": groups.integers(f"{name}.count"), "sum": _sum(measure, groups)}
+        case "min":
+            return {"min": groups.extreme(f"{name}.min", "ascending")}
+        case "max":
+            return {"max": groups.extreme(f"{name}.max", "descending")}
+        case "stddev":
+            return _moments(name, groups)
+        case "quantile":
+            return {"count": groups.integers(f"{name}.count"), "buckets": _buckets(f"{name}.buckets", groups)}
+        case "distinct":
+            return {"registers": _registers(f"{name}.registers", groups)}
+
+
+def _sum(measure: Measure, groups: _Groups) -> Any:
+    empty = groups.integers(f"{measure.name}.count") == 0
+    state = f"{measure.name}.sum"
+    total = groups.integers(state) if measure.source == "integer" else groups.floats(np.asarray(groups.table[state].fill_null(0.0)))
+    return pa.array(total, mask=empty)
+
+
+def _moments(name: str, groups: _Groups) -> dict[str, Any]:
+    """Chan's formula: mean = Σ nᵢ mᵢ / n, M2 = Σ M2ᵢ + Σ nᵢ (mᵢ - mean)², with the m taken from a common origin."""
+    part = np.asarray(groups.table[f"{name}.count"]).astype(np.float64)
+    mean, m2 = (np.asarray(groups.table[f"{name}.{state}"].fill_null(0.0)) for state in ("mean", "m2"))
+    count = groups.integers(f"{name}.count")
+    origin = np.full(groups.count, np.inf)
+    np.minimum.at(origin, groups.codes, np.where(part > 0, mean, np.inf))
+    origin = np.where(np.isfinite(origin), origin, 0.0)
+    away = mean - origin[groups.codes]
+    shift = groups.floats(np.where(part > 0, part * away, 0.0)) / np.maximum(count, 1)
+    spread = groups.floats(np.where(part > 0, m2 + part * (away - shift[groups.codes]) ** 2, 0.0))
+    return {"count": count, "mean": pa.array(origin + shift, mask=count == 0), "m2": pa.array(spread, mask=count == 0)}
+
+
+def _buckets(state: str, groups: _Groups) -> Any:
+    owner, keys = flattened(groups.table[state], "keys")
+    counts = flattened(groups.table[state], "items")[1]
+    group, key, start = _cells(groups.codes[owner], keys)
+    total = np.add.reduceat(counts[start[0]], start[1]) if len(key) else counts
+    return pa.MapArray.from_arrays(offsets_of(group, groups.count).astype(np.int32), key.astype(np.int32), total).cast(BUCKETS)
+
+
+def _registers(state: str, groups: _Groups) -> Any:
+    owner, packed = flattened(groups.table[state], "values")
+    group, register, start = _cells(groups.codes[owner], packed >> 6)
+    best = np.maximum.reduceat((packed & 63)[start[0]], start[1]) if len(register) else packed
+    return pa.ListArray.from_arrays(offsets_of(group, groups.count).astype(np.int32), (register * 64 + best).astype(np.int32)).cast(REGISTERS)
+
+
+def _cells(group: NDArray[np.int64], key: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """The distinct pairs of group and key in ascending order, the order that sorts the pairs, and where each distinct one starts in it."""
+    order = np.lexsort((key, group))
+    group, key = group[order], key[order]
+    fresh = np.concatenate(([True], (np.diff(group) != 0) | (np.diff(key) != 0)))[: len(key)]
+    start = np.flatnonzero(fresh)
+    return group[start], key[start], (order, start)

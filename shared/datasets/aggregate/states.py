@@ -1,0 +1,136 @@
+"""The states of one source as an Arrow stream: written by the source, read strictly by whoever merges."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from pydantic import TypeAdapter, ValidationError
+
+from shared.datasets.aggregate.columns import Layout
+from shared.datasets.aggregate.consistency import check_layout, check_table
+from shared.datasets.aggregate.problems import BrokenStates
+from shared.datasets.aggregate.question import MAX_ROWS, Question
+from shared.datasets.aggregate.sketches import BUCKETS_VERSION, REGISTERS_VERSION
+from shared.datasets.coverage import SourceAnswer
+
+MEDIA_TYPE = "application/vnd.liandong.states+arrow"
+CONTRACT = "1"
+MAX_BYTES = 256 * 1024 * 1024
+"""Most bytes of one source's states that a reader takes."""
+_KEY = b"liandong"
+_BATCH_ROWS = 8192
+_HEADER_SLOT, _COMPRESSION_SLOT = 2, 3
+"""Places in Arrow's Message.fbs of a message's header, and of the compression in a record batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """Mergeable states: one row per group, the columns of `layout.schema()`."""
+
+    layout: Layout
+    table: pa.Table
+    answers: tuple[SourceAnswer, ...]
+    """The source that computed them; after a merge all of them."""
+    smallest_group: int = 0
+    """Groups with fewer rows must be suppressed after the merge."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    contract: str
+    buckets: str
+    registers: str
+    smallest_group: int
+    layout: Layout
+    answers: tuple[SourceAnswer, ...]
+
+
+_HEADER = TypeAdapter(_Header)
+
+
+def write_states(states: States) -> bytes:
+    """The states as an Arrow stream, uncompressed; the schema's metadata say how to read them."""
+    header = _Header(CONTRACT, BUCKETS_VERSION, REGISTERS_VERSION, states.smallest_group, states.layout, states.answers)
+    table = states.table.replace_schema_metadata({_KEY: _HEADER.dump_json(header)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=_BATCH_ROWS)
+    return bytes(sink.getvalue())
+
+
+def read_states(data: bytes, *, question: Question | None = None) -> States:
+    """The states in an Arrow stream, checked; with `question`, also that they answer it.
+
+    Raises `BrokenStates` for whatever is not exactly in order: an unknown version, missing or other columns, a stream that
+    ends early, compressed buffers, groups that occur twice, states that contradict each other.
+    """
+    if len(data) > MAX_BYTES:
+        raise BrokenStates(f"The states take {len(data)} bytes; at most {MAX_BYTES} are read.")
+    try:
+        table = _read_table(data)
+    except (pa.ArrowException, OSError, struct.error, IndexError, ValueError, UnicodeDecodeError) as error:
+        raise BrokenStates(f"The states are not a whole Arrow stream: {str(error)[:200]}") from error
+    header = _read_header(table.schema)
+    check_layout(header.layout, question)
+    if not table.schema.equals(header.layout.schema(), check_metadata=False):
+        raise BrokenStates("The columns are not those that the states' own description announces.")
+    states = States(header.layout, table.replace_schema_metadata(None).combine_chunks(), header.answers, header.smallest_group)
+    check_table(states.layout, states.table)
+    return states
+
+
+def _read_header(schema: pa.Schema) -> _Header:
+    described = (schema.metadata or {}).get(_KEY)
+    if described is None:
+        raise BrokenStates("The stream does not say that it holds states.")
+    try:
+        loaded = json.loads(described)
+        versions = [loaded["contract"], loaded["buckets"], loaded["registers"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BrokenStates("The description of the states cannot be read.") from error
+    for version, known in zip(versions, (CONTRACT, BUCKETS_VERSION, REGISTERS_VERSION), strict=True):
+        if version != known:
+            raise BrokenStates(f"The states are of version {str(version)[:60]!r}; {known!r} is understood.")
+    try:
+        return _HEADER.validate_json(described)
+    except ValidationError as error:
+        raise BrokenStates(f"The description of the states is not valid: {error.errors()[0]['loc']} {error.errors()[0]['msg']}") from error
+
+
+def _read_table(data: bytes) -> pa.Table:
+    if not data.endswith(b"\xff\xff\xff\xff\x00\x00\x00\x00"):
+        raise ValueError("its end is missing")
+    for message in pa.ipc.MessageReader.open_stream(pa.py_buffer(data)):
+        if message.type == "record batch" and _is_compressed(message.metadata.to_pybytes()):
+            raise ValueError("its buffers are compressed")
+    with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
+        batches: list[Any] = []
+        rows = 0
+        for batch in reader:
+            batch.validate(full=True)
+            rows += batch.num_rows
+            if rows > MAX_ROWS:
+                raise ValueError(f"it has more than {MAX_ROWS} groups")
+            batches.append(batch)
+        return pa.Table.from_batches(batches, reader.schema)
+
+
+def _is_compressed(metadata: bytes) -> bool:
+    """Whether a record batch's flatbuffer says that its buffers are compressed, so that no small body can swell to any size."""
+    message = struct.unpack_from("<I", metadata)[0]
+    header = _table_field(metadata, message, _HEADER_SLOT)
+    batch = header + struct.unpack_from("<I", metadata, header)[0] if header else 0
+    return bool(batch) and bool(_table_field(metadata, batch, _COMPRESSION_SLOT))
+
+
+def _table_field(buffer: bytes, table: int, slot: int) -> int:
+    """Where a flatbuffer table keeps a field, 0 if it has none."""
+    vtable = table - struct.unpack_from("<i", buffer, table)[0]
+    size = struct.unpack_from("<H", buffer, vtable)[0]
+    entry = 4 + 2 * slot
+    offset: int = struct.unpack_from("<H", buffer, vtable + entry)[0] if entry < size else 0
+    return table + offset if offset else 0

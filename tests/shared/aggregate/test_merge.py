@@ -1,0 +1,124 @@
+"""Merging the states of any split of the rows gives what the rows as a whole give."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.datasets.aggregate.columns import Layout, Measure
+from shared.datasets.aggregate.finish import finish
+from shared.datasets.aggregate.merge import merge_states
+from shared.datasets.aggregate.problems import BrokenStates, NotFinite
+from shared.datasets.aggregate.render import rows_of
+from shared.datasets.aggregate.states import States, read_states, write_states
+from tests.shared.aggregate.reference import layout_of, states_of
+
+MEASURES = (
+    Measure("n", "count"),
+    Measure("filled", "count", "level"),
+    Measure("units", "sum", "units"),
+    Measure("total", "sum", "level", source="number"),
+    Measure("mean", "avg", "level", source="number"),
+    Measure("least", "min", "level", source="number"),
+    Measure("first", "min", "name", source="string"),
+    Measure("most", "max", "units"),
+    Measure("spread", "stddev", "level", source="number"),
+    Measure("p90", "quantile", "level", 0.9, source="number"),
+)
+LAYOUT = layout_of(*MEASURES)
+
+number = st.one_of(st.none(), st.sampled_from([0.0, -0.0, 1e-300, -3.5]), st.floats(-1e9, 1e9))
+row = st.tuples(st.sampled_from(["430302", "430304", None]), st.sampled_from(["fire", "rescue"]), number, st.integers(-(2**40), 2**40), st.text(max_size=3))
+split = st.lists(st.lists(row, max_size=12), min_size=1, max_size=5)
+
+
+def frame(rows: list[Any]) -> pd.DataFrame:
+    columns = {"place": object, "kind": object, "level": "float64", "units": "int64", "name": object}
+    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+
+
+def sources_of(parts: list[list[Any]], layout: Layout = LAYOUT) -> list[States]:
+    return [states_of(frame(part), layout, f"{position}/fire") for position, part in enumerate(parts)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(split)
+def test_the_merge_of_a_split_is_the_whole(parts: list[list[Any]]) -> None:
+    whole = rows_of(finish(states_of(frame([row for part in parts for row in part]), LAYOUT)))
+    merged = rows_of(finish(merge_states(sources_of(parts))))
+    assert [row[:5] for row in merged] == [row[:5] for row in whole]
+    for got, expected in zip(merged, whole, strict=True):
+        for measure, mine, other in zip(MEASURES, got[2:], expected[2:], strict=True):
+            if other is not None and measure.fn in ("sum", "avg", "stddev") and measure.source == "number":
+                assert mine == pytest.approx(other, rel=1e-12, abs=1e-5)  # of values up to 1e9
+            else:
+                assert mine == other, measure
+
+
+@settings(max_examples=30, deadline=None)
+@given(split, st.randoms(use_true_random=False))
+def test_the_order_of_the_sources_changes_no_bit(parts: list[list[Any]], random: Any) -> None:
+    sources = sources_of(parts)
+    shuffled = random.sample(sources, len(sources))
+    assert finish(merge_states(shuffled)).table.equals(finish(merge_states(sources)).table)
+
+
+@settings(max_examples=30, deadline=None)
+@given(split)
+def test_states_come_through_the_stream_unchanged(parts: list[list[Any]]) -> None:
+    for states in sources_of(parts):
+        read = read_states(write_states(states))
+        assert (read.layout, read.answers, read.table) == (states.layout, states.answers, states.table)
+
+
+def test_seconds_since_1970_keep_their_deviation_over_many_sources() -> None:
+    random = np.random.default_rng(7)
+    seconds = 1.79e9 + random.normal(0, 2.0, 50_000)
+    layout = layout_of(Measure("spread", "stddev", "level", source="number"), by=())
+    parts = [states_of(pd.DataFrame({"level": part}), layout, f"{position}/fire") for position, part in enumerate(np.array_split(seconds, 40))]
+    ((found,),) = rows_of(finish(merge_states(parts)))
+    assert found == pytest.approx(float(np.std(seconds - 1.79e9, ddof=1)), rel=1e-6)
+
+
+def test_floating_sums_are_compensated() -> None:
+    layout = layout_of(Measure("total", "sum", "level", source="number"), by=())
+    values = [1e16, 1.0, 1.0, -1e16]
+    parts = [states_of(pd.DataFrame({"level": [value]}), layout, f"{position}/fire") for position, value in enumerate(values)]
+    assert rows_of(finish(merge_states(parts))) == [(math.fsum(values),)]
+
+
+def test_integer_sums_beyond_64_bits_are_refused() -> None:
+    layout = layout_of(Measure("units", "sum", "units"), by=())
+    parts = [states_of(pd.DataFrame({"units": [2**62]}), layout, f"{position}/fire") for position in range(3)]
+    with pytest.raises(NotFinite):
+        merge_states(parts)
+
+
+def test_the_same_source_is_not_counted_twice() -> None:
+    states = states_of(frame([("430302", "fire", 1.0, 1, "x")]), LAYOUT)
+    with pytest.raises(BrokenStates, match="answered twice"):
+        merge_states([states, states])
+
+
+def test_sources_that_understand_a_column_differently_are_not_merged() -> None:
+    rows = frame([("430302", "fire", 1.0, 1, "x")])
+    seconds, minutes = (layout_of(Measure("mean", "avg", "level", source="number", unit=unit)) for unit in ("s", "min"))
+    with pytest.raises(BrokenStates, match="differently"):
+        merge_states([states_of(rows, seconds, "1/fire"), states_of(rows, minutes, "2/fire")])
+
+
+def test_a_merge_of_sources_without_rows_has_no_groups() -> None:
+    merged = merge_states(sources_of([[], []]))
+    assert merged.table.num_rows == 0
+    assert rows_of(finish(merged)) == []
+
+
+def test_without_dimensions_there_is_one_group_even_of_no_rows() -> None:
+    layout = layout_of(Measure("n", "count"), Measure("total", "sum", "level", source="number"), Measure("p90", "quantile", "level", 0.9), by=())
+    assert rows_of(finish(merge_states(sources_of([[], []], layout)))) == [(0, None, None)]

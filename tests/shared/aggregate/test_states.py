@@ -1,0 +1,191 @@
+"""What is not exactly in order is refused with a reason, never guessed at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.datasets.aggregate.columns import REGISTERS, Measure
+from shared.datasets.aggregate.problems import BrokenStates
+from shared.datasets.aggregate.question import Question
+from shared.datasets.aggregate.states import States, read_states, write_states
+from tests.shared.aggregate.reference import layout_of, source_answer, states_of
+
+LAYOUT = layout_of(
+    Measure("n", "count"),
+    Measure("mean", "avg", "level", source="number"),
+    Measure("least", "min", "level", source="number"),
+    Measure("most", "max", "level", source="number"),
+    Measure("spread", "stddev", "level", source="number"),
+    Measure("p90", "quantile", "level", 0.9, source="number"),
+    by=("place",),
+)
+ROWS = pd.DataFrame({"place": ["430302", "430302", "430304", None], "level": [1.0, 5.0, None, -2.0]})
+GOOD = states_of(ROWS, LAYOUT)
+
+
+def changed(name: str, values: list[Any]) -> bytes:
+    """Good states with one column replaced."""
+    kind = GOOD.table.schema.field(name).type
+    position = GOOD.table.schema.get_field_index(name)
+    return write_states(States(LAYOUT, GOOD.table.set_column(position, name, pa.array(values, kind)), GOOD.answers))
+
+
+def described(change: Callable[[dict[str, Any]], object]) -> bytes:
+    """Good states with a changed description."""
+    data = write_states(GOOD)
+    with pa.ipc.open_stream(data) as reader:
+        table = reader.read_all()
+    description = json.loads(table.schema.metadata[b"liandong"])
+    change(description)
+    return stream(table.replace_schema_metadata({"liandong": json.dumps(description)}))
+
+
+def stream(table: pa.Table, **options: Any) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def test_the_groups_are_in_this_order() -> None:
+    assert GOOD.table["place"].to_pylist() == ["430302", "430304", None]
+    assert GOOD.table["p90.count"].to_pylist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (changed("group.rows", [2, 0, 1]), "no rows"),
+        (changed("group.rows", [2, None, 1]), "missing"),
+        (changed("n.count", [3, 1, 1]), "number of rows"),
+        (changed("mean.count", [-1, 0, 1]), "negative"),
+        (changed("mean.count", [9, 0, 1]), "above the number of rows"),
+        (changed("mean.sum", [6.0, 1.0, -2.0]), "nothing was counted"),
+        (changed("mean.sum", [None, None, -2.0]), "missing"),
+        (changed("mean.sum", [float("nan"), None, -2.0]), "not finite"),
+        (changed("least.min", [7.0, None, -2.0]), "above most.max"),
+        (changed("least.min", [1.0, 1.0, -2.0]), "or the reverse"),
+        (changed("least.min", [float("-inf"), None, -2.0]), "not finite"),
+        (changed("spread.m2", [-1.0, None, 0.0]), "negative"),
+        (changed("spread.mean", [float("inf"), None, 0.0]), "not finite"),
+        (changed("p90.count", [1, 0, 1]), "do not add up"),
+        (changed("p90.buckets", [[(40000, 1), (40000, 1)], [], [(-40000, 1)]]), "ascending"),
+        (changed("p90.buckets", [[(40090, 1), (40000, 1)], [], [(-40000, 1)]]), "ascending"),
+        (changed("p90.buckets", [[(40000, 3), (40090, -1)], [], [(-40000, 1)]]), "not positive"),
+        (changed("p90.buckets", [[(40000, None), (40090, 2)], [], [(-40000, 1)]]), "not positive"),
+        (changed("p90.buckets", [[(99999, 2)], [], [(-40000, 1)]]), "no number"),
+        (changed("p90.buckets", [None, [], [(-40000, 1)]]), "missing"),
+        (changed("place", ["430302", "430302", None]), "occurs twice"),
+        (changed("place", ["430302", None, None]), "occurs twice"),
+    ],
+)
+def test_states_that_contradict_themselves_are_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(BrokenStates, match=reason):
+        read_states(data)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda description: description.update(contract="2"), "version '2'"),
+        (lambda description: description.update(buckets="log-buckets/gamma=1.1"), "understood"),
+        (lambda description: description.pop("registers"), "cannot be read"),
+        (lambda description: description["layout"].pop("tz"), "not valid"),
+        (lambda description: description["layout"]["measures"][1].update(fn="median"), "not valid"),
+        (lambda description: description["layout"]["measures"].pop(), "not those"),
+        (lambda description: description["layout"]["measures"][1].update(name="average"), "not those"),
+        (lambda description: description["layout"]["dimensions"].append(description["layout"]["dimensions"][0]), "twice"),
+        (lambda description: description["answers"][0].update(status="wonderful"), "not valid"),
+    ],
+)
+def test_a_description_that_is_not_understood_is_refused(change: Callable[[dict[str, Any]], object], reason: str) -> None:
+    with pytest.raises(BrokenStates, match=reason):
+        read_states(described(change))
+
+
+def test_a_stream_without_a_description_is_refused() -> None:
+    with pytest.raises(BrokenStates, match="does not say"):
+        read_states(stream(pa.table({"x": [1]})))
+
+
+def test_a_column_of_another_type_is_refused() -> None:
+    table = GOOD.table.set_column(1, "group.rows", GOOD.table["group.rows"].cast(pa.float64()))
+    with pytest.raises(BrokenStates, match="not those"):
+        read_states(write_states(States(LAYOUT, table, GOOD.answers)))
+
+
+def test_compressed_buffers_are_refused_because_they_may_swell_to_any_size() -> None:
+    with pa.ipc.open_stream(write_states(GOOD)) as reader:
+        table = reader.read_all()
+    for compression in ("zstd", "lz4"):
+        with pytest.raises(BrokenStates, match="compressed"):
+            read_states(stream(table, compression=compression))
+
+
+def test_a_stream_cut_anywhere_is_refused() -> None:
+    data = write_states(GOOD)
+    for length in range(0, len(data), 7):
+        with pytest.raises(BrokenStates):
+            read_states(data[:length])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_damaged_bytes_give_a_typed_error_or_states_that_hold(data: st.DataObject) -> None:
+    damaged = bytearray(write_states(GOOD))
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        read = read_states(bytes(damaged))
+    except BrokenStates:
+        return
+    assert read.table.num_rows <= 3
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_refused(noise: bytes) -> None:
+    with pytest.raises(BrokenStates):
+        read_states(noise)
+
+
+def test_registers_that_cannot_be_are_refused() -> None:
+    layout = layout_of(Measure("kinds", "distinct", "kind", source="string"), by=())
+    for registers in ([64 * 1024 + 1], [64], [64 + 63], [129, 65], [65, 66], [-1], [None]):
+        table = pa.table({"group.rows": [3], "kinds.registers": pa.array([registers], REGISTERS)}, schema=layout.schema())
+        with pytest.raises(BrokenStates):
+            read_states(write_states(States(layout, table, (source_answer(),))))
+
+
+def test_states_must_answer_the_question_that_was_asked() -> None:
+    asked: dict[str, Any] = {
+        "measures": {
+            "n": {"fn": "count"},
+            "mean": {"fn": "avg", "field": "level"},
+            "least": {"fn": "min", "field": "level"},
+            "most": {"fn": "max", "field": "level"},
+            "spread": {"fn": "stddev", "field": "level"},
+            "p90": {"fn": "quantile", "field": "level", "q": 0.9},
+        },
+        "by": {"place": "place"},
+        "tz": "Asia/Shanghai",
+    }
+    data = write_states(GOOD)
+    assert read_states(data, question=Question.model_validate(asked)).table == GOOD.table
+    for other in ({"tz": "UTC"}, {"by": {}}, {"by": {"place": "area:district"}}, {"measures": {"n": {"fn": "count"}}}):
+        with pytest.raises(BrokenStates, match="another question"):
+            read_states(data, question=Question.model_validate(asked | other))
+
+
+def test_an_answer_without_dimensions_has_exactly_one_group() -> None:
+    layout = layout_of(Measure("n", "count"), by=())
+    table = pa.table({"group.rows": [1, 2], "n.count": [1, 2]}, schema=layout.schema())
+    with pytest.raises(BrokenStates, match="exactly one"):
+        read_states(write_states(States(layout, table, (source_answer(),))))
