@@ -9,6 +9,7 @@ from ops.commands import status, token, up
 app = typer.Typer(
     name="liandong",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Run a city and ask it questions · 运行一座城市并向它提问。",

@@ -6,6 +6,7 @@ environment is made without pip, and the machine's pip installs into it.
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,9 +53,17 @@ def make_environment() -> None:
         sys.exit(f"{VENV} could not be made with {sys.executable}. On Debian: apt-get install python3-venv, or set PYTHON=… to another Python.")
 
 
-def pip(*arguments: str) -> int:
-    command = [sys.executable, "-m", "pip", "--python", str(PYTHON), "--disable-pip-version-check", "install", "--quiet", *arguments]
-    return subprocess.run(command, check=False).returncode
+def find_pip() -> list[str]:
+    """The machine's pip: of this Python, or any other that can install for another Python (22.3 and later)."""
+    commands = [[sys.executable, "-m", "pip"], *([found] for name in ("pip3", "pip") if (found := shutil.which(name)))]
+    for command in commands:
+        if subprocess.run([*command, "--python", sys.executable, "--version"], capture_output=True, check=False).returncode == 0:
+            return command
+    sys.exit(f"No pip from 22.3 on for {sys.executable}. On Debian: apt-get install python3-pip, or set PYTHON=… to a Python that has it.")
+
+
+def install(command: list[str], *arguments: str) -> bool:
+    return subprocess.run([*command, "--python", str(PYTHON), "--disable-pip-version-check", "install", "--quiet", *arguments], check=False).returncode == 0
 
 
 def main() -> None:
@@ -66,13 +75,13 @@ def main() -> None:
     wanted = fingerprints(lock)
     if not needs_work(wanted):
         return
-    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode != 0:
-        sys.exit(f"{sys.executable} has no pip. On Debian: apt-get install python3-pip, or set PYTHON=… to a Python that has it.")
+    pip = find_pip()
     make_environment()
     kept = {} if installed().get("pyproject.toml") != wanted["pyproject.toml"] else installed()
     STAMP.unlink(missing_ok=True)
     sys.stderr.write(f"Installing what {lock.name} pins into .venv (once) …\n")
-    if pip("--require-hashes", "--only-binary", ":all:", "-r", str(lock)) != 0 or pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT)) != 0:
+    pinned = install(pip, "--require-hashes", "--only-binary", ":all:", "-r", str(lock))
+    if not pinned or not install(pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)):
         sys.exit(HINT.format(lock=lock.name))
     STAMP.write_text(json.dumps(kept | wanted), encoding="utf-8")
 
