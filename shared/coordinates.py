@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cache
+from typing import Any
 
-import geocoordinates_ffi as offsets
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pyproj import Transformer
 
 Degrees = NDArray[np.float64]
 
@@ -48,12 +47,16 @@ def _geodetic(lon: Degrees, lat: Degrees) -> tuple[Degrees, Degrees]:
 
 
 @cache
-def _cgcs2000() -> Transformer:
+def _cgcs2000() -> Any:
+    from pyproj import Transformer  # costs 17 MB, and few rows are in this system
+
     return Transformer.from_crs("EPSG:4490", "EPSG:4326", always_xy=True)
 
 
 def _offset(lon: Degrees, lat: Degrees, system: Crs) -> tuple[Degrees, Degrees]:
     """The library converts point by point (about 25 µs each)."""
+    import geocoordinates_ffi as offsets  # costs 9 MB, and few rows are in these systems
+
     if system is Crs.GCJ02:
         points = [offsets.gcj02_to_wgs84_refined(offsets.Gcj02(lat=y, lon=x)) for x, y in zip(lon.tolist(), lat.tolist(), strict=True)]
     else:

@@ -34,7 +34,7 @@ def upgrade() -> None:
             town text COLLATE "C",
             community text COLLATE "C",
             recorded_at timestamptz NOT NULL DEFAULT recorded_moment(),
-            recorded_by varchar NOT NULL,
+            recorded_by text NOT NULL,
             CONSTRAINT ck_areas_named CHECK (name_zh IS NOT NULL OR name_en IS NOT NULL),
             CONSTRAINT ck_areas_validity CHECK (valid_from < valid_to)
         )
