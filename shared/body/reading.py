@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import zlib
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
-from shared.errors import BodyTooLarge, InvalidBody, UnsupportedMedia
+from shared.errors import BodyTooLarge, InvalidBody, Unavailable, UnsupportedMedia
+from shared.middleware import RequestTimeout
 
 MEMBERS = 16
 """Most gzip members of one body; each costs a copy of what follows it."""
+SLOTS = 4
+"""Bulk loads that a process holds in memory at once; others wait before their bodies are read."""
+SLOT_PATIENCE_S = 15.0
+BODY_PATIENCE_S = 60.0
+"""How long a whole body may take to arrive."""
 INLINE = 1 << 20
 """Compressed bodies up to so many bytes are inflated at once, larger ones in a thread."""
 
@@ -26,6 +33,24 @@ class Body:
     media_type: str
     digest: bytes
     """SHA-256 of the body as it was sent."""
+
+
+async def _slot(request: Request) -> AsyncIterator[None]:
+    state = request.app.state
+    if not hasattr(state, "load_slots"):
+        state.load_slots = asyncio.Semaphore(SLOTS)
+    try:
+        await asyncio.wait_for(state.load_slots.acquire(), SLOT_PATIENCE_S)
+    except TimeoutError as error:
+        raise Unavailable(f"{SLOTS} loads are under way and none ended within {SLOT_PATIENCE_S:.0f} s; nothing of this one was read.") from error
+    try:
+        yield
+    finally:
+        state.load_slots.release()
+
+
+LoadSlot = Annotated[None, Depends(_slot, scope="function")]
+"""For routes that take bulk loads: bounds how many are in memory at once."""
 
 
 async def read_body(request: Request, accepts: Collection[str]) -> Body:
@@ -42,7 +67,11 @@ async def read_body(request: Request, accepts: Collection[str]) -> Body:
             f"Content-Encoding {encoding[:40]!r} is not taken here; send gzip or none.", pointer="/content-encoding", headers={"Accept-Encoding": "gzip"}
         )
     limit = request.app.state.runtime.settings.load_limit
-    sent = await _received(request, limit)
+    try:
+        async with asyncio.timeout(BODY_PATIENCE_S):
+            sent = await _received(request, limit)
+    except TimeoutError as error:
+        raise RequestTimeout(f"The body did not arrive within {BODY_PATIENCE_S:.0f} s.") from error
     digest = hashlib.sha256(sent).digest()
     if encoding == "identity":
         return Body(sent, media_type, digest)

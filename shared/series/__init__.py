@@ -2,11 +2,12 @@
 
 from shared.series.crossings import Crossing
 from shared.series.daily import observations_daily
-from shared.series.directory import SeriesDirectory
+from shared.series.directory import SeriesDirectory, hold_directory
 from shared.series.loading import Loaded, load
 from shared.series.properties import Limit, NeverAbove, Observed, Property, Quality, Timing, hour_needs
 from shared.series.reading import columns
 from shared.series.tables import metadata, observations, observations_hourly, series
+from shared.series.zones import whole_hours
 
 __all__ = [
     "Crossing",
@@ -19,6 +20,7 @@ __all__ = [
     "SeriesDirectory",
     "Timing",
     "columns",
+    "hold_directory",
     "hour_needs",
     "load",
     "metadata",
@@ -26,4 +28,5 @@ __all__ = [
     "observations_daily",
     "observations_hourly",
     "series",
+    "whole_hours",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import ARRAY, Text, bindparam, text
@@ -67,6 +68,12 @@ class SeriesDirectory:
         """The area of each of the features that has any series."""
         found = await session.execute(_FEATURES, {"features": [code for code in features if _possible(code)]})
         return dict(found.tuples().all())
+
+
+@asynccontextmanager
+async def hold_directory(_: object) -> AsyncIterator[SeriesDirectory]:
+    """For `Service.holds` of a service that keeps nothing else."""
+    yield SeriesDirectory()
 
 
 def _possible(code: str) -> bool:

@@ -39,7 +39,7 @@ UNITS = {
     "m": _unit("length", "1000"),
     "[in_i]": _unit("length", "25.4"),
     "m/s": _unit("speed", "1"),
-    "km/h": _unit("speed", "1/3.6"),
+    "km/h": _unit("speed", "5/18"),
     "[mi_i]/h": _unit("speed", "0.44704"),
     "m3/s": _unit("flow", "1"),
     "L/s": _unit("flow", "1/1000"),

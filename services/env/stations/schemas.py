@@ -1,0 +1,60 @@
+"""What crosses HTTP about stations and their series."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field, model_validator
+
+from services.env.models import StationKind
+from shared.coordinates import Crs
+from shared.row_models import AreaCode, PlainText, Reference, RowModel
+from shared.series import Timing
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("a zone is named as in the IANA database, such as Asia/Shanghai")
+    return name
+
+
+class StationIn(RowModel):
+    """A monitoring station. Its area is given, or found from its point."""
+
+    code: Reference
+    name_zh: PlainText | None = None
+    name_en: PlainText | None = None
+    kind: StationKind = StationKind.OTHER
+    lon: Annotated[float, Field(ge=-180, le=180, description="Degrees in the system that `crs` names")] | None = None
+    lat: Annotated[float, Field(ge=-90, le=90, description="Degrees in the system that `crs` names")] | None = None
+    crs: Annotated[Crs, Field(description="System of lon and lat; they are kept as WGS 84")] | None = None
+    area: AreaCode | None = None
+    timezone: Annotated[str, AfterValidator(_zone), Field(description="IANA zone in which the station counts its days; the city's if not given")] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.name_zh is None and self.name_en is None:
+            raise ValueError("a station needs name_zh or name_en")
+        if (self.lon is None) != (self.lat is None):
+            raise ValueError("lon and lat come together")
+        if self.lon is not None and self.crs is None:
+            raise ValueError("a point needs its crs: wgs84, cgcs2000, gcj02 or bd09; an undeclared GCJ-02 point is 500 m wrong")
+        if self.lon is None and self.area is None:
+            raise ValueError("a station needs its area, or a point to find it from")
+        return self
+
+
+class SeriesIn(RowModel):
+    """What a station measures, and what the times of its values mean. It cannot be changed later: the values would come to mean something else."""
+
+    station: Reference
+    property: Reference
+    timing: Annotated[Timing, Field(description="Whether the time of a value is an instant, or the beginning or end of its interval")]
+    interval_s: Annotated[int, Field(ge=1, le=31 * 86_400, description="Length of the interval in seconds; needed for begin and end")] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.timing is not Timing.INSTANT and self.interval_s is None:
+            raise ValueError("timing begin or end needs interval_s")
+        return self

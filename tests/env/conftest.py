@@ -1,0 +1,68 @@
+"""An environment service on its own database, with areas, stations and series."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from services.env.app import service
+from shared.config import Settings
+from shared.service import create_app
+from shared.testing import running
+from tests.city import City
+
+AREAS = (("43", "province"), ("4303", "city"), ("430302", "district"), ("430304", "district"), ("1101", "city"), ("110101", "district"))
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """The running service and who asks it."""
+
+    app: FastAPI
+    settings: Settings
+    client: httpx.AsyncClient
+    city: City
+    headers: dict[str, str]
+    """A client that may read and write everywhere."""
+
+    async def put(self, path: str, rows: list[dict[str, Any]], **params: Any) -> dict[str, Any]:
+        answer = await self.client.put(path, json=rows, params=params, headers=self.headers)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def load(self, rows: list[dict[str, Any]], **params: Any) -> dict[str, Any]:
+        answer = await self.client.post("/observations", json=rows, params=params, headers=self.headers)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def sql(self, statement: str, *arguments: Any) -> list[Any]:
+        return self.city.sql(self.settings, statement, *arguments)
+
+
+def station(code: str, area: str = "430302", **others: Any) -> dict[str, Any]:
+    return {"code": code, "name_zh": f"测站{code}", "name_en": f"Station {code}", "kind": "urban", "area": area, **others}
+
+
+def hourly(code: str, measured: str, **others: Any) -> dict[str, Any]:
+    return {"station": code, "property": measured, "timing": "begin", "interval_s": 3600, **others}
+
+
+@pytest.fixture
+async def env(city: City) -> AsyncIterator[Env]:
+    """Stations A and B, in two districts, that measure particles, nitrogen dioxide and ozone each hour."""
+    settings = city.settings("env")
+    for code, level in AREAS:
+        city.sql(settings, "INSERT INTO areas (code, level, name_zh, kind, recorded_by) VALUES ($1, $2, $1, 'administrative', 'test')", code, level)
+    app = create_app(service, settings)
+    async with running(app) as client:
+        made = Env(app, settings, client, city, city.headers("env", scope="env:read env:write", areas=["*"], subject="client:env-system"))
+        await made.put("/stations", [station("A"), station("B", "430304")])
+        await made.put("/series", [hourly(code, measured) for code in ("A", "B") for measured in ("pm25", "pm10", "no2", "o3")])
+        yield made
