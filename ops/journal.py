@@ -58,7 +58,8 @@ class Journal:
             pass
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what a full disk did not take is lost
+            self._file.close()
 
     def _write(self, source: str, level: str, text: str, at: datetime) -> None:
         line = f"{at.astimezone():%H:%M:%S.%f}"[:-3] + f" {source:<10} {'' if level == 'info' else level + ': '}{text}"

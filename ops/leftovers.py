@@ -35,11 +35,11 @@ class Ledger:
     def alive(self) -> dict[str, psutil.Process]:
         """Children of an earlier run that still live. A pid that now belongs to another process is not among them."""
         try:
-            known = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            known = [(name, int(pid), float(started)) for name, (pid, started) in json.loads(self._path.read_text(encoding="utf-8")).items()]
+        except (OSError, ValueError, TypeError, AttributeError):
             return {}
         found = {}
-        for name, (pid, started) in known.items():
+        for name, pid, started in known:
             try:
                 process = psutil.Process(pid)
                 if abs(process.create_time() - started) < SAME_START_S and process.status() != psutil.STATUS_ZOMBIE:

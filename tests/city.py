@@ -84,6 +84,11 @@ class City:
         self.postgres.start()
         self.redis.start()
 
+    @property
+    def postgres_url(self) -> str:
+        """The superuser's address."""
+        return self._pg.url()
+
     def settings(self, service: str | Service, *, ddl: Sequence[str] = (), **overrides: Any) -> Settings:
         """Settings with a fresh database and Redis users of its own.
 

@@ -110,8 +110,13 @@ async def test_no_role_enters_the_database_of_another_service(running_city: Runn
     foreign = config(running_city, mine)[url].rpartition("/")[0] + f"/{other}"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await asyncpg.connect(foreign)
-    with pytest.raises(asyncpg.InvalidPasswordError):
-        await asyncpg.connect(config(running_city, mine)[url].replace(":", ":x", 2).replace(":x", ":", 1))
+
+
+async def test_a_password_is_needed_even_on_this_machine(running_city: RunningCity) -> None:
+    server = config(running_city, "hub")["database_url"].rpartition("@")[2]
+    for credentials in ("hub_app", "hub_app:wrong", "postgres"):
+        with pytest.raises((asyncpg.InvalidPasswordError, asyncpg.InterfaceError)):
+            await asyncpg.connect(f"postgresql://{credentials}@{server}", passfile="/dev/null")
 
 
 def test_a_redis_user_appends_to_its_own_stream_only(running_city: RunningCity) -> None:
