@@ -61,14 +61,17 @@ class Patience:
         return min(self.first_s * 2.0 ** (attempts - 1), self.longest_s)
 
 
-async def run_consumers(runtime: Runtime, patience: Patience = Patience()) -> None:
+PATIENCE = Patience()
+
+
+async def run_consumers(runtime: Runtime) -> None:
     """Consume until cancelled. Whatever fails is logged and tried again: Redis away or emptied, PostgreSQL restarted, another consumer active."""
     if not runtime.service.on:
         return
     failures = 0
     while True:
         try:
-            await _consume(runtime, patience)
+            await _consume(runtime, PATIENCE)
         except Exception as error:  # noqa: BLE001 - the task outlives whatever its servers and handlers do
             failures = 0 if states(runtime.settings.audience).get("consumer") == "ok" else failures + 1
             report(runtime.settings.audience, "consumer", f"waiting: {type(error).__name__}")
@@ -199,7 +202,7 @@ class Consumer:
 
     async def _failed(self, entry: Entry, error: Exception) -> None:
         """Count a failure of an entry that nobody waits behind yet, and hold its subject back unless it is given up."""
-        _log.warning("handling failed", source=entry.source, id=entry.id, event=entry.key[1], error=repr(error))
+        _log.warning("handling failed", source=entry.source, id=entry.id, event_id=entry.key[1], error=repr(error))
         attempts = await self._delivery.count(entry)
         if not await self._given_up(entry, error, attempts):
             self._held.begin(entry, time.monotonic() + self._patience.wait(attempts))
@@ -212,7 +215,7 @@ class Consumer:
         fault = Fault("malformed" if hopeless else "failed", (repr(error) if error else "its delivery never came to an end")[:2000])
         await self._delivery.give_up(entry, fault, attempts)
         self._finish(entry)
-        _log.error("event given up", source=entry.source, id=entry.id, event=entry.key[1], reason=fault.reason, attempts=attempts)
+        _log.error("event given up", source=entry.source, id=entry.id, event_id=entry.key[1], reason=fault.reason, attempts=attempts)
         return True
 
     async def _retry(self) -> None:

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 PAYLOAD_LIMIT = 128 * 1024
 """Characters of a dead entry that are kept: more than any event of ours may have, less than a stranger might send."""
 PURGE_BATCH = 10_000
-_given = func.unnest(bindparam("sources", type_=ARRAY(Text)), bindparam("ids", type_=ARRAY(Text))).table_valued(
-    column("source", Text), column("event_id", Text), name="given"
+_given = (
+    func.unnest(bindparam("sources", type_=ARRAY(Text)), bindparam("ids", type_=ARRAY(Text)))
+    .table_valued(column("source", Text), column("event_id", Text), name="given")
+    .render_derived()
 )
 _TAKE = insert(processed).from_select(["source", "event_id"], select(_given)).on_conflict_do_nothing().returning(processed.c.source, processed.c.event_id)
 _KNOWN = select(processed.c.source, processed.c.event_id).where(tuple_(processed.c.source, processed.c.event_id).in_(select(_given)))

@@ -49,7 +49,7 @@ class Entry:
 
 
 def read_entry(source: str, entry_id: bytes, fields: Sequence[bytes] | None, now: datetime) -> Entry:
-    """Check an entry. Its source must be the stream's owner: only that one's Redis user can append there, and it may speak for itself only."""
+    """Check an entry. Source and first word of the type must name the stream's owner: only its Redis user can append, and it speaks for itself only."""
     named = dict(zip(fields[::2], fields[1::2], strict=False)) if fields else {}
     payload = named.get(b"event", b"")
     envelope: CloudEvent | None = None
@@ -61,6 +61,8 @@ def read_entry(source: str, entry_id: bytes, fields: Sequence[bytes] | None, now
     else:
         if envelope.source != f"/{source}":
             fault = Fault("forged", f"it claims to come from {envelope.source[:200]}, but the stream is of /{source}")
+        elif envelope.type.partition(".")[0] != source.partition("/")[2]:
+            fault = Fault("forged", f"only {envelope.type.partition('.')[0][:200]} may say {envelope.type[:200]}, but the stream is of /{source}")
         elif envelope.time < now - PROCESSED_KEEP + _MARGIN:
             fault = Fault("expired", f"recorded at {envelope.time.isoformat()}, longer ago than it is remembered what took effect")
     return Entry(source, entry_id.decode(), payload, envelope, fault)
