@@ -20,7 +20,11 @@ ROOTS = [
     {"code": "43", "name_zh": "湖南省"},
     {"code": "4303", "name_zh": "湘潭市", "name_en": "Xiangtan"},
 ]
-YUHU = {"code": "430302", "name_zh": "雨湖区", "geometry": {"type": "Polygon", "coordinates": [[[112.8, 27.8], [112.9, 27.8], [112.9, 27.9], [112.8, 27.9], [112.8, 27.8]]]}}
+YUHU = {
+    "code": "430302",
+    "name_zh": "雨湖区",
+    "geometry": {"type": "Polygon", "coordinates": [[[112.8, 27.8], [112.9, 27.8], [112.9, 27.9], [112.8, 27.9], [112.8, 27.8]]]},
+}
 ZONE = {"code": "430371", "name_zh": "湘潭高新区", "kind": "functional"}
 
 
@@ -121,7 +125,10 @@ async def test_pages_go_by_code_and_an_unchanged_table_is_not_sent_again(load: L
 async def test_only_areas_that_held_on_a_day_are_listed_if_one_is_given(load: Loader):
     await load(*ROOTS, {"code": "4302", "name_zh": "株洲市"})
     await load({"code": "430221", "name_zh": "株洲县", "valid_to": "2018-10-01"}, {"code": "430212", "name_zh": "渌口区", "valid_from": "2018-10-01"})
-    listed = {day: [area["code"] for area in (await load.client.get("/areas", params={"parent": "4302", "at": day})).json()["areas"]] for day in ("2018-09-30", "2018-10-01")}
+    listed = {
+        day: [area["code"] for area in (await load.client.get("/areas", params={"parent": "4302", "at": day})).json()["areas"]]
+        for day in ("2018-09-30", "2018-10-01")
+    }
     assert listed == {"2018-09-30": ["430221"], "2018-10-01": ["430212"]}
 
 
