@@ -18,6 +18,8 @@ FILES_KEPT = 2
 LINE_LIMIT = 16 * 1024
 REDIS_LINE = re.compile(r"^\d+:[A-Z] \d+ \w+ \d{4} [\d:.]+ (?P<level>[.*#-]) (?P<text>.*)$")
 POSTGRES_LINE = re.compile(r"^(?P<context>.*?)(?P<level>WARNING|ERROR|FATAL|PANIC):  (?P<text>.*)$")
+IDS = re.compile(r" (request_id|trace_id)=\S+")
+"""Kept in the file; on the terminal only where something is wrong."""
 WELL_KNOWN = ("event", "level", "timestamp", "service", "logger", "exception")
 COLOURS = {"warning": "33", "error": "31", "critical": "31;1"}
 
@@ -65,6 +67,7 @@ class Journal:
         line = f"{at.astimezone():%H:%M:%S.%f}"[:-3] + f" {source:<10} {'' if level == 'info' else level + ': '}{text}"
         self._file.emit(logging.LogRecord(source, logging.INFO, "", 0, f"{at:%Y-%m-%d}T{line}", None, None))
         colour = COLOURS.get(level)
+        line = IDS.sub("", line) if level == "info" else line
         self.show(f"\x1b[{colour}m{line}\x1b[0m" if self._colour and colour else line)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -22,14 +23,17 @@ class Ledger:
         self._entries: dict[str, tuple[int, float]] = {}
 
     def enter(self, name: str, pid: int) -> None:
-        try:
+        self._entries.pop(name, None)
+        with suppress(psutil.Error):
             self._entries[name] = pid, psutil.Process(pid).create_time()
-        except psutil.Error:
-            self._entries.pop(name, None)
-        write_private_json(self._path, self._entries)
+        self._write()
 
     def strike(self, name: str) -> None:
         if self._entries.pop(name, None) is not None:
+            self._write()
+
+    def _write(self) -> None:
+        with suppress(OSError):  # a full disk must not keep a child from being watched; the kernel still ends it with us
             write_private_json(self._path, self._entries)
 
     def alive(self) -> dict[str, psutil.Process]:

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import asyncpg
 import redis
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from ops.migrate import migrate_all
 from ops.place import Place
@@ -87,4 +89,7 @@ def _keep_clients(place: Place, services: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    prepare(Place.from_environment())
+    try:
+        prepare(Place.from_environment())
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError, redis.RedisError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")

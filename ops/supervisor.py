@@ -24,7 +24,7 @@ from ops.secretfiles import private_folder
 from ops.servers import Servers, servers_of
 from ops.services import ROOT, present
 
-LEAST_DISK = 300 * 1024 * 1024
+LEAST_DISK, FULL_DISK = 300 * 1024 * 1024, 16 * 1024 * 1024
 SERVICES_END_S, SERVERS_END_S = 4.0, 4.0
 READY_WITHIN_S = 60.0
 SAME_SIGNAL_S = 1.0
@@ -87,8 +87,7 @@ class Supervisor:
         services = present()
         await asyncio.gather(*(self._launch(name, lambda name=name: self._service(name)) for name in services))  # type: ignore[misc]
         await asyncio.gather(*(self._until(name, lambda name=name: self._answers(name)) for name in services))  # type: ignore[misc]
-        if (ROOT / "ops" / "seed.py").exists():
-            await self._helper("ops.seed", "The city's areas could not be loaded")
+        await self._helper("ops.seed", "The city's areas could not be loaded")
         self._ready = True
         await self._write_run_file()
         self.journal.say(f"ready after {time.monotonic() - began:.1f} s: {', '.join(services)}")
@@ -185,7 +184,10 @@ class Supervisor:
     async def _write_run_file(self) -> None:
         if self._ready and not self._stop.is_set():
             pids = {name: child.pid for name, child in self._children.items()}
-            await asyncio.to_thread(write_run_file, self.place, self._servers, os.getpid(), pids)
+            try:
+                await asyncio.to_thread(write_run_file, self.place, self._servers, os.getpid(), pids)
+            except OSError as error:
+                self.journal.say(f"{self.place.run_file} could not be written: {error.strerror}", "error")
 
     def _greet(self) -> None:
         """Addresses and where the credentials are; shown, not logged."""
@@ -224,10 +226,17 @@ def run_city(place: Place) -> None:
         hold(lock.fileno(), place.var)
         try:
             asyncio.run(Supervisor(place, journal).run())
-        except OSError as error:
-            raise LaunchError(f"{error.strerror or error}: {error.filename or place.var}.") from error
+        except (OSError, LaunchError) as error:
+            raise LaunchError(explained(error, place)) from error
         finally:
             journal.close()
+
+
+def explained(error: Exception, place: Place) -> str:
+    """Why the city does not start. Whatever failed, a full disk is named first, for it fails everything."""
+    what = f"{error.strerror or error}: {error.filename or place.var}" if isinstance(error, OSError) else str(error)
+    free = shutil.disk_usage(place.var).free
+    return f"The disk of {place.var} is full ({free // 2**20} MiB are free). Make room, or set VAR_DIR.\n{what}" if free < FULL_DISK else what
 
 
 def hold(descriptor: int, var: Path) -> None:
