@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,11 +46,13 @@ async def merge(
     recorded_by: str,
     correct: bool = False,
     correctable: ColumnElement[bool] | None = None,
+    derived: Collection[str] = (),
 ) -> Merged:
     """Merge rows, all with the same columns, in a few statements whatever their number.
 
     Nothing is overwritten unless `correct`; then the table's history keeps what was there. `correctable` says which recorded rows
-    this caller may correct at all; the others stay conflicts. Safe among concurrent loads of the same rows: the first to commit
+    this caller may correct at all; the others stay conflicts. `derived` columns are written with a new row and never compared: they
+    follow from something else. Safe among concurrent loads of the same rows: the first to commit
     is taken, the others find a duplicate or a conflict.
     """
     merged = Merged()
@@ -68,7 +70,7 @@ async def merge(
     if len(merged.taken) == len(chosen):
         return merged
     same_key = and_(*(table.c[name] == stage.c[name] for name in key))
-    values = [name for name in columns if name not in key]
+    values = [name for name in columns if name not in key and name not in derived]
     if correct:
         allowed = same_key if correctable is None else and_(same_key, correctable)
         merged.corrected += await _correct(session, table, stage, allowed, key, values, recorded_by)

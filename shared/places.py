@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Self, TypeVar
 
+import numpy as np
 from pydantic import Field, model_validator
+from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy.sql import false, true
 
 from shared.area_directory import AreaDirectory
 from shared.caller import Caller
@@ -50,10 +53,12 @@ class Place:
 Placed = TypeVar("Placed", bound=PlacedRow)
 
 
-async def place_rows(batch: Checked[Placed], areas: AreaDirectory, caller: Caller, day: Callable[[Placed], date] | None = None) -> dict[int, Place]:
-    """The place of each row; rows whose area is unknown, cannot be found or is not the caller's are rejected.
+async def place_rows(
+    batch: Checked[Placed], areas: AreaDirectory, caller: Caller, city: Sequence[str], day: Callable[[Placed], date] | None = None
+) -> dict[int, Place]:
+    """The place of each row; rows whose area is unknown, cannot be found, or is not the caller's or the city's are rejected.
 
-    `day` says by the areas of which day a row is located; by today's if not given.
+    `city` are the prefixes that the city answers for; `day` says by the areas of which day a row is located, today's if not given.
     """
     points = _points(batch)
     found = await _located(batch, areas, points, day)
@@ -66,20 +71,20 @@ async def place_rows(batch: Checked[Placed], areas: AreaDirectory, caller: Calle
         elif area not in known:
             member = "area" if batch.rows[number].area else "within"
             batch.reject(number, member, "unknown-area", f"The area table has no {area}. The hub's GET /areas lists what it has.")
-        elif not caller.sees_area(area):
-            batch.reject(number, "area", "outside-areas", f"{area} is outside the areas of this token.")
+        elif not (caller.sees_area(area) and ("*" in city or area.startswith(tuple(city)))):
+            batch.reject(number, "area", "outside-areas", f"The area {area} is not among those of this city that the token covers.")
         else:
             places[number] = Place(area, *points.get(number, (None, None)))
     return places
 
 
 def _points(batch: Checked[Placed]) -> dict[int, tuple[float, float]]:
-    """The points of the rows that have one, as WGS 84."""
+    """The points of the rows that have one, as WGS 84, rounded to a centimetre so that the same point is the same again."""
     points: dict[int, tuple[float, float]] = {}
     for crs in Crs:
-        rows = {number: row for number, row in batch.rows.items() if row.crs is crs and row.lon is not None}
-        lon, lat = to_wgs84([row.lon for row in rows.values()], [row.lat for row in rows.values()], crs)
-        points |= dict(zip(rows, zip(lon.tolist(), lat.tolist(), strict=True), strict=True))
+        given = [(number, row.lon, row.lat) for number, row in batch.rows.items() if row.crs is crs and row.lon is not None and row.lat is not None]
+        lon, lat = to_wgs84([x for _, x, _ in given], [y for _, _, y in given], crs)
+        points |= {number: (x, y) for (number, _, _), x, y in zip(given, np.round(lon, 7).tolist(), np.round(lat, 7).tolist(), strict=True)}
     return points
 
 
@@ -94,3 +99,8 @@ async def _located(
     days = [day(row) if day else today for row in rows]
     found = await areas.locate([points[number] for number in wanted], [row.within for row in rows], days)
     return dict(zip(wanted, found, strict=True))
+
+
+def covers(caller: Caller, area: ColumnElement[str]) -> ColumnElement[bool]:
+    """The condition that a recorded row lies in the caller's areas."""
+    return true() if caller.everywhere else or_(false(), *(func.left(area, len(prefix)) == prefix for prefix in caller.areas))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -37,6 +37,18 @@ Reference = Annotated[str, StringConstraints(min_length=1, max_length=100, patte
 AreaCode = Annotated[str, StringConstraints(max_length=32, pattern=CODE_PATTERN)]
 Longitude = Annotated[float, Field(ge=-180, le=180, description="Degrees, WGS 84")]
 Latitude = Annotated[float, Field(ge=-90, le=90, description="Degrees, WGS 84")]
+
+
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+SKEW = timedelta(minutes=5)
+"""How far a client's clock may be ahead."""
+
+
+def misdated(at: datetime, now: datetime) -> str | None:
+    """What is wrong with the time of something that has happened: in the future, or years off."""
+    if at > now + SKEW:
+        return f"{at.isoformat()} lies in the future; it is {now.isoformat(timespec='seconds')} now."
+    return f"{at.isoformat()} lies before {EARLIEST.year}." if at < EARLIEST else None
 
 
 class RowModel(BaseModel):

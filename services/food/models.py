@@ -15,7 +15,7 @@ premises = Table(
     "premises",
     metadata,
     Column("id", Key, primary_key=True),
-    Column("register", Text, nullable=False),
+    Column("registry", Text, nullable=False),
     Column("number", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("kind", Text),
@@ -27,7 +27,7 @@ premises = Table(
     *recorded_columns(),
     CheckConstraint("(lon IS NULL) = (lat IS NULL)", name="point"),
 )
-"""Places where food is made, stored, served or sold. `id` is `<register>:<number>`: numbers are unique within the register that gave them."""
+"""Places where food is made, stored, served or sold. `id` is `<registry>:<number>`: numbers are unique within the registry that gave them."""
 Index("ix_premises_area", premises.c.area)
 Index("ix_premises_point", func.point(premises.c.lon, premises.c.lat), postgresql_using="gist")
 
@@ -35,7 +35,7 @@ inspections = Table(
     "inspections",
     metadata,
     Column("id", Key, primary_key=True),
-    Column("register", Text, nullable=False),
+    Column("registry", Text, nullable=False),
     Column("number", Text, nullable=False),
     Column("premises", Key, ForeignKey(premises.c.id), nullable=False),
     Column("inspected_at", Moment, nullable=False),
@@ -54,7 +54,7 @@ findings = Table(
     "findings",
     metadata,
     Column("id", Key, primary_key=True),
-    Column("register", Text, nullable=False),
+    Column("registry", Text, nullable=False),
     Column("number", Text, nullable=False),
     Column("premises", Key, ForeignKey(premises.c.id), nullable=False),
     Column("inspection", Key, ForeignKey(inspections.c.id)),

@@ -20,7 +20,7 @@ def upgrade() -> None:
     op.execute(f"""
         CREATE TABLE premises (
             id text COLLATE "C" NOT NULL CONSTRAINT pk_premises PRIMARY KEY,
-            register text NOT NULL,
+            registry text NOT NULL,
             number text NOT NULL,
             name text NOT NULL,
             kind text,
@@ -38,7 +38,7 @@ def upgrade() -> None:
     op.execute(f"""
         CREATE TABLE inspections (
             id text COLLATE "C" NOT NULL CONSTRAINT pk_inspections PRIMARY KEY,
-            register text NOT NULL,
+            registry text NOT NULL,
             number text NOT NULL,
             premises text COLLATE "C" NOT NULL CONSTRAINT fk_inspections_premises REFERENCES premises (id),
             inspected_at timestamptz NOT NULL,
@@ -55,7 +55,7 @@ def upgrade() -> None:
     op.execute(f"""
         CREATE TABLE findings (
             id text COLLATE "C" NOT NULL CONSTRAINT pk_findings PRIMARY KEY,
-            register text NOT NULL,
+            registry text NOT NULL,
             number text NOT NULL,
             premises text COLLATE "C" NOT NULL CONSTRAINT fk_findings_premises REFERENCES premises (id),
             inspection text COLLATE "C" CONSTRAINT fk_findings_inspection REFERENCES inspections (id),
