@@ -26,8 +26,7 @@ from ops.services import ROOT, declared
 from shared.database import core_metadata
 from shared.service import Service
 
-APPEND_ONLY = ("changes",)
-OWNER_ONLY = ("alembic_version",)
+OWNER_ONLY = ("alembic_version", "changes", "change_counts")
 PURE_FUNCTIONS = text("SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND NOT prosecdef AND provolatile IN ('i', 's')")
 TABLES = text("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')")
 
@@ -65,7 +64,7 @@ def differences(connection: Connection, service: Service) -> str | None:
 
 def shared_tables(service: Service, existing: Iterable[str]) -> list[str]:
     """The tables that the reader may see: those of the datasets, their history and joins, series, areas and versions."""
-    named = {"areas", "changes"}
+    named = {"areas", "changes", "change_counts"}
     for dataset in service.datasets:
         named |= {dataset.table.name, *(join.table.name for join in dataset.joins)}
     if service.series:
@@ -86,8 +85,6 @@ def grant(connection: Connection, service: Service) -> None:
         statements.append(f'GRANT EXECUTE ON FUNCTION {", ".join(pure)} TO "{reader}"')
     if kept := [name for name in existing if name.endswith("_history") or name in OWNER_ONLY]:
         statements.append(f'REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {_listed(kept)} FROM "{app}"')
-    if append := [name for name in APPEND_ONLY if name in existing]:
-        statements.append(f'REVOKE UPDATE, DELETE, TRUNCATE ON {_listed(append)} FROM "{app}"')
     connection.exec_driver_sql("DO $grants$ BEGIN " + " ".join(f"{statement};" for statement in statements) + " END $grants$")
 
 

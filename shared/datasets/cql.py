@@ -89,7 +89,7 @@ class _Compiler:
                 return or_(*map(self.condition, args))
             case "not", [arg]:
                 return not_(self.condition(arg))
-            case ("s_intersects" | "s_within" | "s_disjoint"), [_, _]:
+            case (("s_intersects" | "s_within" | "s_disjoint"), [_, _]):
                 return meets(self.view, op, args, pointer=self.pointer)
             case _, [_, _] if op.startswith("t_"):
                 return compare_times(self.view, op, args, pointer=self.pointer)
@@ -98,10 +98,10 @@ class _Compiler:
     def _predicate(self, op: str, args: list[Any]) -> ColumnElement[bool]:
         """Comparisons of values."""
         match op, args:
-            case ("=" | "<>"), [left, right]:
+            case (("=" | "<>"), [left, right]):
                 _, (a, b) = self._same(left, right)
                 return COMPARISONS[op](a, b)
-            case ("<" | "<=" | ">" | ">="), [left, right]:
+            case (("<" | "<=" | ">" | ">="), [left, right]):
                 a, b = _ordered(*self._same(left, right))
                 return COMPARISONS[op](a, b)
             case "between", [value, low, high]:

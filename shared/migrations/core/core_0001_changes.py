@@ -10,7 +10,8 @@ branch_labels = ("core",)
 depends_on = None
 
 # Advisory locks mark moments in flight: a tag in the top 12 bits, microseconds since 1970 in the other 52 (until the year 2112).
-WRITING, COMMITTING = 0x4C1, 0x4C2
+WRITING, COMMITTING, FOLDING = 0x4C1, 0x4C2, 0x4C3
+FOLD_EVERY = 1000
 MICROSECONDS = "(extract(epoch FROM {0}) * 1000000)::bigint"
 
 RECORDED_MOMENT = f"""
@@ -41,19 +42,23 @@ END $$
 
 NOTE_CHANGE = """
 CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    moment timestamptz := recorded_moment(); -- in flight before the row has its id: fold_changes() relies on this order
 BEGIN
-    INSERT INTO changes (table_name, recorded_at) VALUES (TG_TABLE_NAME, recorded_moment()) ON CONFLICT DO NOTHING;
+    INSERT INTO changes (table_name, recorded_at) VALUES (TG_TABLE_NAME, moment) ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$
 """
 
 KEEP_SUPERSEDED = """
 CREATE FUNCTION keep_superseded() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    moment timestamptz := recorded_moment();
 BEGIN
     -- what this transaction itself wrote was never known to anyone
     EXECUTE format('INSERT INTO %I SELECT $1, o.* FROM superseded o WHERE o.recorded_at <> $1', TG_TABLE_NAME || '_history')
-        USING recorded_moment();
-    INSERT INTO changes (table_name, recorded_at) VALUES (TG_TABLE_NAME, recorded_moment()) ON CONFLICT DO NOTHING;
+        USING moment;
+    INSERT INTO changes (table_name, recorded_at) VALUES (TG_TABLE_NAME, moment) ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$
 """
@@ -64,21 +69,48 @@ BEGIN
     -- locked before the clock is read and until the commit is visible: settled_moment() relies on this order
     PERFORM pg_advisory_xact_lock_shared(({COMMITTING}::bigint << 52) | {MICROSECONDS.format("clock_timestamp()")});
     UPDATE changes SET committed_at = greatest(recorded_at, clock_timestamp()) WHERE id = NEW.id;
+    IF NEW.id % {FOLD_EVERY} = 0 AND current_setting('transaction_isolation') = 'read committed' THEN
+        PERFORM fold_changes();
+    END IF;
     RETURN NULL;
 END $$
+"""
+
+OLDEST_IN_FLIGHT = """
+CREATE FUNCTION oldest_in_flight(tag bigint) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL RESTRICTED AS $$
+    SELECT to_timestamp(0) + min(((classid::bigint << 32) | objid::bigint) & ((1::bigint << 52) - 1)) * interval '1 microsecond'
+    FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 20 = tag
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+$$
 """
 
 SETTLED_MOMENT = f"""
 CREATE FUNCTION settled_moment(asked timestamptz) RETURNS timestamptz LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $$
 DECLARE
-    moment timestamptz := least(asked, clock_timestamp());
-    committing bigint;
+    moment timestamptz := least(asked, clock_timestamp()); -- the clock before the locks
 BEGIN
-    SELECT min(((classid::bigint << 32) | objid::bigint) & ((1::bigint << 52) - 1)) INTO committing
-    FROM pg_locks
-    WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 20 = {COMMITTING}
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
-    RETURN least(moment, to_timestamp(0) + (committing - 1) * interval '1 microsecond');
+    RETURN least(moment, oldest_in_flight({COMMITTING}) - interval '1 microsecond');
+END $$
+"""
+
+FOLD_CHANGES = f"""
+CREATE FUNCTION fold_changes() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    folded bigint;
+    oldest timestamptz;
+    latest bigint;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock({FOLDING}::bigint << 52) THEN
+        RETURN;
+    END IF;
+    folded := coalesce((SELECT max(through) FROM change_counts), 0); -- only now: the one before us may just have folded
+    oldest := oldest_in_flight({WRITING});
+    -- whoever is still in flight took its id after these were committed, so below this id nothing will appear any more
+    SELECT id INTO latest FROM changes WHERE committed_at < oldest ORDER BY id DESC LIMIT 1;
+    INSERT INTO change_counts (table_name, through, changes)
+    SELECT table_name, latest, count(*) FROM changes WHERE id > folded AND id <= latest GROUP BY table_name
+    ON CONFLICT (table_name) DO UPDATE SET through = excluded.through, changes = change_counts.changes + excluded.changes;
 END $$
 """
 
@@ -97,24 +129,33 @@ END $$
 """
 
 
+FUNCTIONS = (
+    RECORDED_MOMENT, RENEW_RECORDED_AT, NOTE_CHANGE, KEEP_SUPERSEDED, OLDEST_IN_FLIGHT, SETTLED_MOMENT, FOLD_CHANGES, SETTLE_CHANGE, SEAL_TABLE,
+)  # fmt: skip
+
+
 def upgrade() -> None:
     """Make `changes` and the functions that `keep_history_ddl` attaches to tables."""
     op.execute(
         "CREATE TABLE changes (id bigint GENERATED ALWAYS AS IDENTITY, table_name text NOT NULL,"
         " recorded_at timestamptz NOT NULL, committed_at timestamptz, CONSTRAINT pk_changes PRIMARY KEY (id))"
     )
+    op.execute(
+        "CREATE TABLE change_counts (table_name text NOT NULL, through bigint NOT NULL, changes bigint NOT NULL,"
+        " CONSTRAINT pk_change_counts PRIMARY KEY (table_name))"
+    )
     op.execute("CREATE UNIQUE INDEX ux_changes_table_name ON changes (table_name, recorded_at)")
     op.execute("CREATE INDEX ix_changes_in_flight ON changes USING gist (tstzrange(recorded_at, committed_at))")
-    for function in (RECORDED_MOMENT, RENEW_RECORDED_AT, NOTE_CHANGE, KEEP_SUPERSEDED, SETTLE_CHANGE, SETTLED_MOMENT, SEAL_TABLE):
+    for function in FUNCTIONS:
         op.execute(function)
     op.execute("CREATE CONSTRAINT TRIGGER settle AFTER INSERT ON changes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION settle_change()")
-    op.execute("SELECT seal_table('changes')")
+    op.execute("SELECT seal_table('changes'), seal_table('change_counts')")
 
 
 def downgrade() -> None:
     """Remove them; tables that still keep history must have been dropped before."""
-    op.execute("DROP TABLE changes")
-    for function in ("recorded_moment()", "renew_recorded_at()", "note_change()", "keep_superseded()", "settle_change()"):
-        op.execute(f"DROP FUNCTION {function}")
-    op.execute("DROP FUNCTION settled_moment(timestamptz)")
-    op.execute("DROP FUNCTION seal_table(regclass)")
+    op.execute("DROP TABLE changes, change_counts")
+    for name in ("seal_table", "settle_change", "fold_changes", "settled_moment", "oldest_in_flight", "keep_superseded", "note_change"):
+        op.execute(f"DROP FUNCTION {name}")
+    for name in ("renew_recorded_at", "recorded_moment"):
+        op.execute(f"DROP FUNCTION {name}")

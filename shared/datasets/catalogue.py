@@ -1,0 +1,217 @@
+"""What a service says about its datasets: collections, schemas, capabilities and a DCAT 3 catalogue, cut to what a caller may see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from shared.datasets.declaration import Dataset, Field, Point
+from shared.datasets.extent import CRS84, EPSG4326
+from shared.datasets.formats import MEDIA_TYPES
+from shared.datasets.view import View
+from shared.vocabulary import Text
+
+CONFORMANCE = (
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/collections",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
+    "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables-query-parameters",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/filter",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/features-filter",
+    "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/schemas",
+    "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/core-roles-features",
+    "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/returnables-and-receivables",
+    "http://www.opengis.net/spec/cql2/1.0/conf/cql2-text",
+    "http://www.opengis.net/spec/cql2/1.0/conf/cql2-json",
+    "http://www.opengis.net/spec/cql2/1.0/conf/basic-cql2",
+    "http://www.opengis.net/spec/cql2/1.0/conf/advanced-comparison-operators",
+    "http://www.opengis.net/spec/cql2/1.0/conf/case-insensitive-comparison",
+    "http://www.opengis.net/spec/cql2/1.0/conf/basic-spatial-functions",
+    "http://www.opengis.net/spec/cql2/1.0/conf/property-property",
+)
+SCHEMA_TYPE = "application/schema+json"
+RELATIONS = "http://www.opengis.net/def/rel/ogc/1.0"
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_TYPES: dict[str, dict[str, str]] = {"datetime": {"type": "string", "format": "date-time"}, "date": {"type": "string", "format": "date"}}
+
+
+def link(href: str, rel: str, media_type: str, title: str | None = None) -> dict[str, str]:
+    return {"href": href, "rel": rel, "type": media_type} | ({"title": title} if title else {})
+
+
+def words(text: Text, language: str) -> str:
+    return text.zh if language == "zh" else text.en
+
+
+def landing(title: str, description: str, base: str) -> dict[str, Any]:
+    """The landing page (OGC 17-069r4, 7.2)."""
+    json_type = "application/json"
+    links = [
+        link(f"{base}/", "self", json_type),
+        link(f"{base}/api", "service-desc", "application/vnd.oai.openapi+json;version=3.1", "API definition"),
+        link(f"{base}/conformance", "conformance", json_type),
+        link(f"{base}/collections", "data", json_type),
+        link(f"{base}/capabilities", "describedby", json_type, "Datasets, events and scopes of this service"),
+        link(f"{base}/catalog", f"{RELATIONS}/ogc-catalog", "application/ld+json", "DCAT 3 catalogue"),
+    ]
+    return {"title": title, "description": description, "links": links}
+
+
+def collection(seen: View, base: str, language: str) -> dict[str, Any]:
+    """A collection (OGC 17-069r4, 7.14; 18-058r1) with the labels that the law asks for."""
+    dataset = seen.dataset
+    here = f"{base}/collections/{quote(dataset.id)}"
+    described = {
+        "id": dataset.id,
+        "title": words(dataset.title, language),
+        "description": words(dataset.description, language),
+        "itemType": "feature",
+        "crs": [CRS84, EPSG4326],
+        "storageCrs": CRS84,
+        "links": [
+            link(here, "self", "application/json"),
+            link(f"{here}/items", "items", MEDIA_TYPES["geojson"]),
+            *(link(f"{here}/items?f={form}", "items", MEDIA_TYPES[form]) for form in ("csv", "arrow")),
+            link(f"{here}/schema/feature", "describedBy", SCHEMA_TYPE, "Schema of a feature"),
+            link(f"{here}/schema", f"{RELATIONS}/schema", SCHEMA_TYPE, "Schema of the properties, with labels"),
+            link(f"{here}/queryables", f"{RELATIONS}/queryables", SCHEMA_TYPE),
+            link(f"{here}/aggregate", "aggregate", "application/json"),
+        ],
+        "names": {"title": dataset.title.as_dict(), "description": dataset.description.as_dict(), "owner": dataset.owner.as_dict()},
+        "licence": dataset.licence,
+        "legal_basis": dataset.legal_basis,
+        "authority": dataset.authority,
+        "grade": dataset.grade.value,
+        "personal": dataset.personal.value,
+        "sharing": dataset.sharing.value,
+        "freshness_s": dataset.freshness.total_seconds() if dataset.freshness else None,
+        "retention_s": dataset.retention.total_seconds() if dataset.retention else None,
+        "smallest_group": dataset.smallest_group or None,
+    }
+    return {name: value for name, value in described.items() if value not in (None, "")}
+
+
+def schema(seen: View, base: str, language: str) -> dict[str, Any]:
+    """The properties of a dataset's rows as JSON Schema (OGC 23-058r1), each with its labels."""
+    dataset = seen.dataset
+    properties = {name: _property(dataset, field, position, language) for position, (name, field) in enumerate(seen.fields.items(), 1)}
+    if seen.geometry is not None and "geometry" not in properties:
+        shape = "geometry-point" if isinstance(dataset.geometry, Point) else "geometry-any"
+        labels = {"x-grade": dataset.grade.value, "x-personal": dataset.personal.value, "x-sharing": dataset.sharing.value}
+        properties["geometry"] = {"format": shape, "x-ogc-role": "primary-geometry"} | labels
+    return {
+        "$schema": DRAFT,
+        "$id": f"{base}/collections/{quote(dataset.id)}/schema",
+        "type": "object",
+        "title": words(dataset.title, language),
+        "description": words(dataset.description, language),
+        "x-title": dataset.title.as_dict(),
+        "x-grade": dataset.grade.value,
+        "x-personal": dataset.personal.value,
+        "x-sharing": dataset.sharing.value,
+        "properties": properties,
+        "required": [name for name, field in seen.fields.items() if field.required],
+        "additionalProperties": False,
+    }
+
+
+def feature_schema(seen: View, base: str, language: str) -> dict[str, Any]:
+    """The schema of a whole feature, from which GDAL takes the types of fields; without it, it guesses from the first ten features."""
+    flat = schema(seen, base, language)
+    properties = {name: part for name, part in flat["properties"].items() if name != "geometry" or name in seen.fields}
+    return {
+        "$schema": DRAFT,
+        "$id": f"{flat['$id']}/feature",
+        "type": "object",
+        "title": flat["title"],
+        "properties": {
+            "type": {"type": "string", "enum": ["Feature"]},
+            "id": {"type": "string"},
+            "geometry": {"$ref": "https://geojson.org/schema/Geometry.json"},
+            "properties": {"type": "object", "properties": properties, "required": flat["required"]},
+        },
+        "required": ["type", "geometry", "properties"],
+    }
+
+
+def _property(dataset: Dataset, field: Field, position: int, language: str) -> dict[str, Any]:
+    role = {dataset.time: "primary-instant"}.get(field.name)
+    if len(dataset.keys) == 1 and (field.column or field.name) == dataset.keys[0]:
+        role = "id"
+    described = {
+        "title": words(field.title, language),
+        "x-title": field.title.as_dict(),
+        "x-ogc-propertySeq": position,
+        "x-ogc-role": role,
+        "x-role": "area" if field.name == dataset.area else None,
+        "x-ogc-unit": field.unit,
+        "x-ogc-unitLang": "UCUM" if field.unit else None,
+        "x-ogc-definition": field.definition,
+        "enum": list(field.values) or None,
+        "minimum": field.minimum,
+        "maximum": field.maximum,
+        "x-grade": dataset.grade_of(field).value,
+        "x-personal": dataset.personal_of(field).value,
+        "x-sharing": (field.sharing or dataset.sharing).value,
+    }
+    return _TYPES.get(field.type, {"type": field.type}) | {name: value for name, value in described.items() if value is not None}
+
+
+def dcat(name: str, title: Text, seen: Sequence[View], base: str, versions: Mapping[str, str]) -> dict[str, Any]:
+    """A DCAT 3 catalogue as JSON-LD (W3C Recommendation 2024-08-22)."""
+    return {
+        "@context": {
+            "dcat": "http://www.w3.org/ns/dcat#",
+            "dct": "http://purl.org/dc/terms/",
+            "foaf": "http://xmlns.com/foaf/0.1/",
+            "xsd": "http://www.w3.org/2001/XMLSchema#",
+            "liandong": f"{base}/problems/",
+        },
+        "@id": f"{base}/catalog",
+        "@type": "dcat:Catalog",
+        "dct:title": _tagged(title),
+        "dcat:service": {
+            "@id": f"{base}/",
+            "@type": "dcat:DataService",
+            "dct:title": name,
+            "dcat:endpointURL": {"@id": f"{base}/"},
+            "dcat:endpointDescription": {"@id": f"{base}/api"},
+            "dcat:servesDataset": [{"@id": f"{base}/collections/{quote(view.dataset.id)}"} for view in seen],
+        },
+        "dcat:dataset": [_dcat_dataset(view, base, versions) for view in seen],
+    }
+
+
+def _dcat_dataset(seen: View, base: str, versions: Mapping[str, str]) -> dict[str, Any]:
+    dataset = seen.dataset
+    here = f"{base}/collections/{quote(dataset.id)}"
+    described = {
+        "@id": here,
+        "@type": "dcat:Dataset",
+        "dct:identifier": dataset.id,
+        "dct:title": _tagged(dataset.title),
+        "dct:description": _tagged(dataset.description),
+        "dct:publisher": {"@type": "foaf:Agent", "foaf:name": _tagged(dataset.owner)},
+        "dct:license": dataset.licence,
+        "dct:accessRights": {"@id": f"http://publications.europa.eu/resource/authority/access-right/{_ACCESS[dataset.sharing.value]}"},
+        "dct:conformsTo": {"@id": f"{here}/schema"},
+        "dcat:version": versions.get(dataset.id),
+        "dct:accrualPeriodicity": {"@type": "xsd:duration", "@value": f"PT{int(dataset.freshness.total_seconds())}S"} if dataset.freshness else None,
+        "dcat:keyword": [dataset.grade.value, dataset.personal.value, dataset.sharing.value],
+        "dcat:distribution": [
+            {"@type": "dcat:Distribution", "dcat:accessURL": {"@id": f"{here}/items?f={form}"}, "dcat:mediaType": MEDIA_TYPES[form]}
+            for form in ("geojson", "csv", "arrow")
+        ],
+    }
+    return {name: value for name, value in described.items() if value is not None}
+
+
+_ACCESS = {"unconditional": "PUBLIC", "conditional": "RESTRICTED", "none": "NON_PUBLIC"}
+
+
+def _tagged(text: Text) -> list[dict[str, str]]:
+    return [{"@language": "zh", "@value": text.zh}, {"@language": "en", "@value": text.en}]
