@@ -15,6 +15,15 @@ _CITY = pytest.StashKey[City]()
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first: pure ones, then those on the shared servers, then those that start a whole city."""
+    items.sort(key=lambda item: ("running_city" in _fixtures(item), "city" in _fixtures(item)))
+
+
+def _fixtures(item: pytest.Item) -> tuple[str, ...]:
+    return tuple(getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def city(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[City]:
     """Real PostgreSQL and Redis, started when the first test asks for them."""

@@ -1,0 +1,52 @@
+"""Time to ready and memory of an idle city, first start and second: `python -m ops.figures`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ops.place import VARIABLES
+from ops.services import ROOT
+
+READY_LIMIT_S, MEMORY_LIMIT_MIB = 15, 1200
+PATIENCE_S = 120
+SETTLE_S = 5
+PORT_BASE = "31200"
+
+
+def measure(var: Path) -> tuple[float, float]:
+    """Seconds until the city is ready and MiB (PSS) it takes when idle."""
+    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES.values()}
+    environment = {**kept, "VAR_DIR": str(var), "PORT_BASE": PORT_BASE}
+    command = [sys.executable, "-m", "ops.cli"]
+    began = time.monotonic()
+    city = subprocess.Popen([*command, "up"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        while not (var / "run.json").exists():
+            if city.poll() is not None or time.monotonic() - began > PATIENCE_S:
+                sys.exit(f"the city does not start; see {var / 'log' / 'liandong.log'}")
+            time.sleep(0.05)
+        ready = time.monotonic() - began
+        time.sleep(SETTLE_S)
+        status = subprocess.run([*command, "status", "--json"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        return ready, float(json.loads(status.stdout)["memory_mib"])
+    finally:
+        city.send_signal(signal.SIGTERM)
+        city.wait(PATIENCE_S)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="liandong-figures-") as folder:
+        for name in ("first", "second"):
+            ready, memory = measure(Path(folder) / "var")
+            sys.stdout.write(f"{name} start: ready after {ready:.1f} s (limit {READY_LIMIT_S}), idle memory {memory:.0f} MiB PSS (limit {MEMORY_LIMIT_MIB})\n")
+
+
+if __name__ == "__main__":
+    main()
