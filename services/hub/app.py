@@ -9,6 +9,9 @@ from services.hub.areas import api as areas
 from services.hub.areas.datasets import AREAS
 from services.hub.catalog import api as catalog
 from services.hub.catalog.heartbeat import keep_catalog
+from services.hub.events import api as events
+from services.hub.events import handlers, stream
+from services.hub.events.live import keep_live
 from services.hub.federation import api as federation
 from services.hub.models import Base
 from services.hub.state import hold
@@ -18,13 +21,14 @@ from shared.vocabulary import Text
 service = Service(
     name="hub",
     title=Text("枢纽", "Hub"),
-    routers=[api.router, people.router, accounts.router, areas.router, catalog.router, federation.router],
+    routers=[api.router, people.router, accounts.router, areas.router, catalog.router, federation.router, events.router, stream.router],
     datasets=[AREAS],
     metadata=Base.metadata,
     area_master=True,
     loads=["/areas"],
     holds=hold,
     token_source=OwnTrust,
-    tasks=[keep_access, keep_catalog],
+    on={"*": handlers.keep},
+    tasks=[keep_access, keep_catalog, keep_live],
 )
 app = create_app(service)

@@ -1,4 +1,4 @@
-"""What the hub keeps while it runs, at `runtime.own`: issuer, passwords, registry of sources, the client that asks them."""
+"""What the hub keeps while it runs, at `runtime.own`: issuer, passwords, registry of sources, the client that asks them, the newest events."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from services.hub.access.failures import Failures
 from services.hub.access.issuer import Issuer
 from services.hub.access.secret_hash import Passwords
 from services.hub.catalog.registry import Registry
+from services.hub.events.live import Live
 from shared.client import SourceClient
 from shared.service import Runtime
 
@@ -28,6 +29,7 @@ class Hub:
     failures: Failures
     client: SourceClient
     registry: Registry
+    live: Live
 
 
 @asynccontextmanager
@@ -46,6 +48,7 @@ async def hold(runtime: Runtime) -> AsyncIterator[Hub]:
             failures=Failures(),
             client=client,
             registry=Registry(settings.sources),
+            live=Live(),
         )
     finally:
         await client.aclose()
