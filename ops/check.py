@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sqlalchemy import NullPool, make_url
+from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from ops.launching import free_port
@@ -20,6 +20,7 @@ from ops.postgres import UNSAFE_BUT_FAST, Postgres, local_postgres
 from ops.provision import provision, role, role_names, role_url
 from ops.services import ROOT, declared, present
 from ops.settings_page import settings_page
+from shared.database import driver_url
 
 PAGE = ROOT / "docs" / "settings.md"
 
@@ -33,7 +34,7 @@ async def models_ahead_of_migrations(postgres: Postgres) -> list[str]:
     await migrate_all(urls)
     found = []
     for name, url in urls.items():
-        engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+        engine = create_async_engine(driver_url(url), poolclass=NullPool)
         async with engine.begin() as connection:
             difference = await connection.run_sync(differences, declared(name))
         await engine.dispose()

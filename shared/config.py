@@ -72,4 +72,4 @@ class Settings(BaseSettings):
 
 def load_settings() -> Settings:
     """Read the settings of this process from `LIANDONG_CONFIG` and the environment."""
-    return Settings()  # type: ignore[call-arg]  # filled by the sources above
+    return Settings()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy import MetaData, make_url
+from sqlalchemy import URL, MetaData, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 if TYPE_CHECKING:
@@ -30,10 +30,17 @@ core_metadata = new_metadata()
 """The tables that every service has: outbox, processed events, dead letters, areas, idempotency records, changes."""
 
 
+def driver_url(url: str) -> URL:
+    """An address as libpq writes it (`?sslmode=verify-full`) for the driver, which says `ssl`; PGSSLROOTCERT names the authority."""
+    made = make_url(url).set(drivername="postgresql+asyncpg")
+    mode = made.query.get("sslmode")
+    return made.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode}) if mode else made
+
+
 def make_engine(url: SecretStr, *, statement_timeout_s: float, pool: int = 5, name: str = "liandong") -> AsyncEngine:
     """An engine with a small pool that notices a restarted server before it uses a connection."""
     return create_async_engine(
-        make_url(url.get_secret_value()).set(drivername="postgresql+asyncpg"),
+        driver_url(url.get_secret_value()),
         pool_size=pool,
         max_overflow=0,
         pool_timeout=10,

@@ -112,7 +112,6 @@ def _show_coverage(console: Console, coverage: dict[str, Any]) -> None:
     console.print(f"Coverage: {complete} as of {coverage.get('as_of')}{limits}{suppressed}")
     for source in coverage.get("sources", []):
         colour = STATUS_COLOURS.get(source["status"], "red")
-        why = f"  {source['problem'].get('title', '')}" if source.get("problem") else ""
-        console.print(
-            f"  {source['source']} {source.get('dataset', '')}: [{colour}]{source['status']}[/], {source.get('rows', 0)} rows, {source.get('elapsed_ms')} ms{why}"
-        )
+        why = f"  {escape(source['problem'].get('title', ''))}" if source.get("problem") else ""
+        told = f"{source.get('rows', 0)} rows, {source.get('elapsed_ms')} ms"
+        console.print(f"  {source['source']} {source.get('dataset', '')}: [{colour}]{source['status']}[/], {told}{why}", soft_wrap=True)
