@@ -27,7 +27,7 @@ SKETCHES = ("quantile", "distinct")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SELECT: the dimensions, the number of rows, then `states`, or for a sketch its cells and the rows in each as two arrays."""
+    """One SELECT: the dimensions, the number of rows, then `states`, or for a sketch the number of its cells, these and the rows in each."""
 
     select: Select[Any]
     states: tuple[str, ...] = ()
@@ -97,7 +97,8 @@ def _sketch(rows: _Rows, measure: Measure, view: View) -> Statement:
     keys = [counted.c[f"k{position}"] for position in range(len(rows.keys))]
     filled: ColumnElement[Any] = literal_column("cell IS NOT NULL")
     total = func.coalesce(cast(func.sum(counted.c.n), BigInteger), 0)
-    arrays = (func.array_agg(cell).filter(filled), func.array_agg(counted.c.n).filter(filled))
+    # the cells are counted with that of the nulls, so that none goes unnoticed beyond the bound
+    arrays = (func.count(), func.array_agg(cell).filter(filled), func.array_agg(counted.c.n).filter(filled))
     return Statement(_grouped_by_position(select(*keys, total, *arrays), len(keys)).limit(MAX_ROWS + 1), sketch=measure)
 
 

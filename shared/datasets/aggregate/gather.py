@@ -27,7 +27,8 @@ async def gather(connection: AsyncConnection, layout: Layout, compiled: Compiled
         rows = await _rows(connection, statement)
         values = list(zip(*rows, strict=True)) or [()] * len(statement.select.selected_columns)
         keys = list(zip(*values[:count], strict=True)) if count else [()] * len(rows)
-        found = _sketch_states(layout, statement, values[-2:]) if statement.sketch else dict(zip(statement.states, values[count + 1 :], strict=True))
+        states = values[count + 1 :]
+        found = _sketch_states(layout, statement, *states) if statement.sketch else dict(zip(statement.states, states, strict=True))
         arrays = {name: pa.array(column, schema.field(name).type) for name, column in found.items()}
         if not columns:
             groups = keys
@@ -53,11 +54,13 @@ async def _rows(connection: AsyncConnection, statement: Statement) -> Sequence[A
     return rows
 
 
-def _sketch_states(layout: Layout, statement: Statement, arrays: Sequence[Sequence[list[int] | None]]) -> dict[str, Any]:
+def _sketch_states(
+    layout: Layout, statement: Statement, sizes: Sequence[int], cells_of: Sequence[list[int] | None], counts_of: Sequence[list[int] | None]
+) -> dict[str, Any]:
     """Two arrays per group, cells and counts, as sorted states for every measure that is answered from this sketch."""
-    cells, counts = (pa.array([part or [] for part in column], pa.list_(pa.int64())) for column in arrays)
-    if len(cells.values) > MAX_CELLS:
+    if sum(sizes) > MAX_CELLS:
         raise TooManyCells(f"The sketch of {statement.sketch.field!r} has more than {MAX_CELLS} cells." if statement.sketch else "", bound=MAX_CELLS)
+    cells, counts = (pa.array([part or [] for part in column], pa.list_(pa.int64())) for column in (cells_of, counts_of))
     owner = np.repeat(np.arange(len(cells)), np.diff(np.asarray(cells.offsets)))
     order = np.lexsort((np.asarray(cells.values), owner))
     offsets = offsets_of(owner, len(cells)).astype(np.int32)

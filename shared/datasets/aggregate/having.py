@@ -85,8 +85,8 @@ class _Expression:
         return _Value(self.kinds[name], self.table[name])
 
     def _operation(self, node: Mapping[str, Any]) -> _Value:
-        op, given = node["op"], node.get("args")
-        args = given if isinstance(given, list) else []
+        op = node["op"] if isinstance(node["op"], str) else ""
+        args = node["args"] if isinstance(node.get("args"), list) else []
         if op in _LOGIC and len(args) >= 2:
             found = self.boolean(args[0])
             for arg in args[1:]:
@@ -108,7 +108,7 @@ class _Expression:
                 return _Value("boolean", found)
             case (("+" | "-" | "*" | "/"), [left, right]):
                 return _Value("number", _ARITHMETIC[op](self._number(left), self._number(right)))
-        raise InvalidRequest(f"having does not know {str(op)[:30]!r} in this form.", pointer=POINTER)
+        raise InvalidRequest(f"having does not know {op[:30]!r} in this form.", pointer=POINTER)
 
     def _number(self, node: Any) -> Any:
         value = self.value(node)

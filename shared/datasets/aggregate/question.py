@@ -19,12 +19,13 @@ MAX_MEASURES, MAX_DIMENSIONS, MAX_PARTS = 32, 8, 16
 
 
 @cache
-def _zones() -> frozenset[str]:
+def known_zones() -> frozenset[str]:
+    """The IANA zones that may be asked for."""
     return frozenset(name for name in zoneinfo.available_timezones() if name not in ("Factory", "localtime"))
 
 
 def _known_zone(name: str) -> str:
-    if name not in _zones():
+    if name not in known_zones():
         raise _error("unknown-zone", f"{name[:60]!r} is not an IANA time zone such as Asia/Shanghai")
     return name
 

@@ -15,12 +15,14 @@ from zoneinfo import ZoneInfo
 TimeUnit = Literal["minute", "hour", "day", "week", "month", "year"]
 BINS: dict[str, timedelta] = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 _FIRST, _LAST, _STEP = datetime(1970, 1, 5, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC), timedelta(days=7)
+_LONGEST = timedelta(days=366)
+"""A unit that began before the zone became regular may last this long."""
 _MONDAY = datetime(2000, 1, 3, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Regular:
-    """From `since` on, units begin at whole multiples from `origin`; months and years are cut at the constant `offset`."""
+    """From `since` on, all units begin at whole multiples from `origin`; months and years are cut at the constant `offset`."""
 
     since: datetime
     origin: datetime
@@ -47,4 +49,4 @@ def regular(zone: str, unit: TimeUnit) -> Regular | None:
     if _LAST - since < timedelta(days=365 * 20):
         return None
     offset = since.astimezone(tz).utcoffset() or timedelta()
-    return Regular(since, _MONDAY - last, offset)
+    return Regular(since + _LONGEST, _MONDAY - last, offset)

@@ -33,10 +33,9 @@ def bucket_key(value: float) -> int:
 def states_of(rows: pd.DataFrame, layout: Layout, source: str = "430300/fire") -> States:
     """The states of these rows, group by group."""
     names = [dimension.name for dimension in layout.dimensions]
+    groups: list[tuple[tuple[Any, ...], pd.DataFrame]] = [((), rows)]
     if names:
         groups = [(key if isinstance(key, tuple) else (key,), part) for key, part in rows.groupby(names, dropna=False)]
-    else:
-        groups = [((), rows)]
     found = [dict(zip(names, map(_none, key), strict=True)) | {GROUP_ROWS: len(part)} | _states(part, layout.measures) for key, part in groups]
     schema = layout.schema()
     table = pa.table({name: [row[name] for row in found] for name in schema.names}, schema=schema)

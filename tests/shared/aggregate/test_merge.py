@@ -39,8 +39,8 @@ split = st.lists(st.lists(row, max_size=12), min_size=1, max_size=5)
 
 
 def frame(rows: list[Any]) -> pd.DataFrame:
-    columns = {"place": object, "kind": object, "level": "float64", "units": "int64", "name": object}
-    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+    made = pd.DataFrame(rows, columns=["place", "kind", "level", "units", "name"], dtype=object)
+    return made.astype({"level": "float64", "units": "int64"})
 
 
 def sources_of(parts: list[list[Any]], layout: Layout = LAYOUT) -> list[States]:

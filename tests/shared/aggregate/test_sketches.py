@@ -37,8 +37,8 @@ def test_quantiles_agree_with_pandas_on_each_of_many_groups(q: float) -> None:
     random = np.random.default_rng(3)
     rows = pd.DataFrame({"group": random.integers(0, 40, 4000), "value": np.round(random.normal(20, 30, 4000), 1)})
     keyed = rows.assign(key=[bucket_key(value) for value in rows["value"]]).groupby(["group", "key"]).size()
-    offsets = np.searchsorted(keyed.index.get_level_values(0), np.arange(41))
-    found = quantiles(keyed.index.get_level_values(1).to_numpy(), keyed.to_numpy(), offsets, q)
+    offsets = np.searchsorted(keyed.index.get_level_values(0), np.arange(41)).astype(np.int64)
+    found = quantiles(keyed.index.get_level_values(1).to_numpy(np.int64), np.asarray(keyed, dtype=np.int64), offsets, q)
     expected = rows.groupby("group")["value"].quantile(q, interpolation="lower").to_numpy()
     np.testing.assert_allclose(found, expected, rtol=QUANTILE_ERROR, atol=0)
 

@@ -179,7 +179,8 @@ def test_states_must_answer_the_question_that_was_asked() -> None:
     }
     data = write_states(GOOD)
     assert read_states(data, question=Question.model_validate(asked)).table == GOOD.table
-    for other in ({"tz": "UTC"}, {"by": {}}, {"by": {"place": "area:district"}}, {"measures": {"n": {"fn": "count"}}}):
+    others: list[dict[str, Any]] = [{"tz": "UTC"}, {"by": {}}, {"by": {"place": "area:district"}}, {"measures": {"n": {"fn": "count"}}}]
+    for other in others:
         with pytest.raises(BrokenStates, match="another question"):
             read_states(data, question=Question.model_validate(asked | other))
 
