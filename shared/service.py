@@ -22,6 +22,7 @@ from shared.bus import dead_letter_router, run_consumers
 from shared.config import Settings, load_settings
 from shared.database import make_engine, make_sessions
 from shared.datasets.declaration import Dataset
+from shared.datasets.routes import dataset_router
 from shared.events.model import Event
 from shared.middleware import Requests
 from shared.outbox import run_drainer
@@ -144,5 +145,7 @@ def create_app(service: Service, settings: Settings | None = None) -> FastAPI:
     app.include_router(dead_letter_router)
     for router in service.routers:
         app.include_router(router)
+    if service.datasets:
+        app.include_router(dataset_router(service))
     app.add_middleware(Requests, service=service.name, load_paths=service.loads)
     return app

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from shared.datasets.declaration import Dataset, Field, Point
 from shared.datasets.extent import CRS84, EPSG4326
 from shared.datasets.formats import MEDIA_TYPES
-from shared.datasets.view import View
+from shared.datasets.view import Labels, View, geometry_labels, labels_of
 from shared.vocabulary import Text
 
 CONFORMANCE = (
@@ -24,7 +24,6 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/features-filter",
     "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/schemas",
     "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/core-roles-features",
-    "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/returnables-and-receivables",
     "http://www.opengis.net/spec/cql2/1.0/conf/cql2-text",
     "http://www.opengis.net/spec/cql2/1.0/conf/cql2-json",
     "http://www.opengis.net/spec/cql2/1.0/conf/basic-cql2",
@@ -101,8 +100,7 @@ def schema(seen: View, base: str, language: str) -> dict[str, Any]:
     properties = {name: _property(dataset, field, position, language) for position, (name, field) in enumerate(seen.fields.items(), 1)}
     if seen.geometry is not None and "geometry" not in properties:
         shape = "geometry-point" if isinstance(dataset.geometry, Point) else "geometry-any"
-        labels = {"x-grade": dataset.grade.value, "x-personal": dataset.personal.value, "x-sharing": dataset.sharing.value}
-        properties["geometry"] = {"format": shape, "x-ogc-role": "primary-geometry"} | labels
+        properties["geometry"] = {"format": shape, "x-ogc-role": "primary-geometry"} | _labels(geometry_labels(dataset))
     return {
         "$schema": DRAFT,
         "$id": f"{base}/collections/{quote(dataset.id)}/schema",
@@ -110,9 +108,7 @@ def schema(seen: View, base: str, language: str) -> dict[str, Any]:
         "title": words(dataset.title, language),
         "description": words(dataset.description, language),
         "x-title": dataset.title.as_dict(),
-        "x-grade": dataset.grade.value,
-        "x-personal": dataset.personal.value,
-        "x-sharing": dataset.sharing.value,
+        **_labels(Labels(dataset.grade, dataset.personal, dataset.sharing)),
         "properties": properties,
         "required": [name for name, field in seen.fields.items() if field.required],
         "additionalProperties": False,
@@ -154,11 +150,13 @@ def _property(dataset: Dataset, field: Field, position: int, language: str) -> d
         "enum": list(field.values) or None,
         "minimum": field.minimum,
         "maximum": field.maximum,
-        "x-grade": dataset.grade_of(field).value,
-        "x-personal": dataset.personal_of(field).value,
-        "x-sharing": (field.sharing or dataset.sharing).value,
     }
-    return _TYPES.get(field.type, {"type": field.type}) | {name: value for name, value in described.items() if value is not None}
+    plain = {name: value for name, value in described.items() if value is not None}
+    return _TYPES.get(field.type, {"type": field.type}) | plain | _labels(labels_of(dataset, field))
+
+
+def _labels(labels: Labels) -> dict[str, str]:
+    return {"x-grade": labels.grade.value, "x-personal": labels.personal.value, "x-sharing": labels.sharing.value}
 
 
 def dcat(name: str, title: Text, seen: Sequence[View], base: str, versions: Mapping[str, str]) -> dict[str, Any]:
@@ -169,7 +167,6 @@ def dcat(name: str, title: Text, seen: Sequence[View], base: str, versions: Mapp
             "dct": "http://purl.org/dc/terms/",
             "foaf": "http://xmlns.com/foaf/0.1/",
             "xsd": "http://www.w3.org/2001/XMLSchema#",
-            "liandong": f"{base}/problems/",
         },
         "@id": f"{base}/catalog",
         "@type": "dcat:Catalog",

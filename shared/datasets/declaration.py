@@ -110,6 +110,11 @@ class Dataset:
         """The key's columns, in the order of the table's index."""
         return (self.key,) if isinstance(self.key, str) else self.key
 
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables that the rows are made from."""
+        return (self.table, *(join.table for join in self.joins))
+
     def field(self, name: str) -> Field | None:
         return next((field for field in self.fields if field.name == name), None)
 

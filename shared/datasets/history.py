@@ -108,6 +108,11 @@ def drop_history_ddl(table_name: str) -> list[str]:
     return [f"DROP TRIGGER {name} ON {table_name}" for name in ("renew", "note", "keep_update", "keep_delete")] + [f"DROP TABLE {table_name}_history"]
 
 
+def keeps_history(table: Table) -> bool:
+    """Whether every change of the table is noted and every version kept."""
+    return "made_of" in table.info or f"{table.name}_history" in table.metadata.tables
+
+
 def as_known(table: Table, known_at: datetime) -> FromClause:
     """The rows of a table that had been committed by `known_at` and were not superseded then; the table itself if it keeps no history.
 
@@ -139,9 +144,14 @@ def version_of(*tables: Table) -> Select[int]:
 
     A database view names the tables it is made of in `table.info["made_of"]`.
     """
-    names = sorted({made.name for table in tables for made in table.info.get("made_of", (table,))})
+    names = sorted(noted_names(*tables))
     counted = versions_by_table().subquery()
     return select(func.coalesce(func.sum(counted.c.version), 0).cast(BigInteger)).where(counted.c.table_name.in_(names))
+
+
+def noted_names(*tables: Table) -> set[str]:
+    """The names under which the changes of these tables are noted."""
+    return {made.name for table in tables for made in table.info.get("made_of", (table,))}
 
 
 def versions_by_table() -> Select[str, int]:

@@ -15,7 +15,7 @@ from shared.caller import Caller
 from shared.datasets.declaration import Dataset, Field, Point, Shape
 from shared.datasets.history import as_known
 from shared.errors import NotFound, Problem
-from shared.vocabulary import Sharing, Text
+from shared.vocabulary import DataGrade, Personal, Sharing, Text
 
 EVERYWHERE = ("*",)
 Columns = tuple[ColumnElement[Any], ColumnElement[Any]]
@@ -44,6 +44,8 @@ class View:
     geometry: Columns | None
     """Columns lon and lat (`Point`), or GeoJSON and box (`Shape`); None if there is none or it is not visible."""
     known_at: datetime | None
+    whole: bool
+    """Whether rights take nothing away, neither fields nor rows."""
 
     @property
     def time(self) -> Field | None:
@@ -64,17 +66,47 @@ class View:
         raise UnknownField(f"{self.dataset.id} has no field {name[:60]!r}.{hint}", pointer=pointer)
 
 
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What the law wants known about data before they are shown."""
+
+    grade: DataGrade
+    personal: Personal
+    sharing: Sharing
+
+    def shown_to(self, dataset: Dataset, caller: Caller) -> bool:
+        """Whether data with these labels exist for the caller. What is not shared exists only for its own service's readers, never through a hub."""
+        service = dataset.id.partition(".")[0]
+        reads = caller.has(f"{service}:read") and caller.actor is None if self.sharing is Sharing.NONE else caller.has(f"{service}:read", "hub:query")
+        return reads and caller.clearance.covers(self.grade, self.personal)
+
+
+def labels_of(dataset: Dataset, field: Field) -> Labels:
+    return Labels(dataset.grade_of(field), dataset.personal_of(field), field.sharing or dataset.sharing)
+
+
+def geometry_labels(dataset: Dataset) -> Labels:
+    """The highest labels of the fields over the geometry's columns; the dataset's own if there is no such field."""
+    match dataset.geometry:
+        case Point(lon=lon, lat=lat):
+            columns = {lon, lat}
+        case Shape(geojson=geojson):
+            columns = {geojson}
+        case None:
+            columns = set()
+    over = [labels_of(dataset, field) for field in dataset.fields if (field.column or field.name) in columns]
+    over = over or [Labels(dataset.grade, dataset.personal, dataset.sharing)]
+    order = list(Sharing)
+    return Labels(
+        max((labels.grade for labels in over), key=lambda grade: grade.rank),
+        max((labels.personal for labels in over), key=lambda personal: personal.rank),
+        max((labels.sharing for labels in over), key=order.index),
+    )
+
+
 def visible_fields(dataset: Dataset, caller: Caller) -> dict[str, Field]:
     """The fields within the caller's scopes and clearance, by name; none at all if the dataset does not exist for the caller."""
-    service = dataset.id.partition(".")[0]
-    owns = caller.has(f"{service}:read") and caller.actor is None
-    if not caller.has(f"{service}:read", "hub:query"):
-        return {}
-    return {
-        field.name: field
-        for field in dataset.fields
-        if caller.clearance.covers(dataset.grade_of(field), dataset.personal_of(field)) and (owns or (field.sharing or dataset.sharing) is not Sharing.NONE)
-    }
+    return {field.name: field for field in dataset.fields if labels_of(dataset, field).shown_to(dataset, caller)}
 
 
 def visible_datasets(datasets: Sequence[Dataset], caller: Caller) -> list[Dataset]:
@@ -102,7 +134,9 @@ def view(dataset: Dataset, caller: Caller, known_at: datetime | None = None, *, 
     area = dataset.field(dataset.area) if dataset.area else None
     rows = and_(*(_within(_column(area, froms) if area else None, prefixes) for prefixes in (caller.areas, tuple(city_areas))))
     keys = tuple(table.c[name] for name in dataset.keys)
-    return View(dataset, fields, source, columns, rows, keys, _geometry(dataset, fields, caller, froms), known_at)
+    geometry = _geometry(dataset, caller, froms)
+    whole = caller.everywhere and "*" in city_areas and len(fields) == len(dataset.fields) and (geometry is None) == (dataset.geometry is None)
+    return View(dataset, fields, source, columns, rows, keys, geometry, known_at, whole)
 
 
 def unknown_dataset(name: str) -> NotFound:
@@ -131,15 +165,8 @@ def _within(area: ColumnElement[Any] | None, prefixes: Sequence[str]) -> ColumnE
     return or_(*(func.left(area, length).in_([prefix for prefix in prefixes if len(prefix) == length]) for length in lengths))
 
 
-def _geometry(dataset: Dataset, fields: Mapping[str, Field], caller: Caller, froms: Mapping[str, FromClause]) -> Columns | None:
-    """The geometry's columns, unless a field over one of them is hidden; without such a field the dataset's own labels count."""
+def _geometry(dataset: Dataset, caller: Caller, froms: Mapping[str, FromClause]) -> Columns | None:
     match dataset.geometry:
-        case Point(lon=lon, lat=lat):
-            pair, shown = (lon, lat), {lon, lat}
-        case Shape(geojson=geojson, box=box):
-            pair, shown = (geojson, box), {geojson}
-        case None:
-            return None
-    over = [field for field in dataset.fields if (field.column or field.name) in shown]
-    visible = all(field.name in fields for field in over) if over else caller.clearance.covers(dataset.grade, dataset.personal)
-    return (_named(pair[0], froms), _named(pair[1], froms)) if visible else None
+        case Point(lon=first, lat=second) | Shape(geojson=first, box=second) if geometry_labels(dataset).shown_to(dataset, caller):
+            return _named(first, froms), _named(second, froms)
+    return None
