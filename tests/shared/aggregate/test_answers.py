@@ -116,7 +116,7 @@ async def test_the_answer_is_as_the_contract_shows_it(client: httpx.AsyncClient)
     (source,) = body["coverage"]["sources"]
     assert (source["source"], source["dataset"], source["status"], source["served_from"]) == ("430300/toy", "toy.calls", "ok", "rows")
     received = pd.to_datetime(ROWS["received_at"], utc=True)
-    inside = ROWS[(ROWS["grade"].astype(float) <= 2) & (received >= "2025-10-31T16:00Z") & (received < "2025-11-02T16:00Z")]
+    inside = ROWS[(ROWS["grade"].astype(float) <= 2) & (received >= pd.Timestamp("2025-10-31T16:00Z")) & (received < pd.Timestamp("2025-11-02T16:00Z"))]
     assert (body["coverage"]["complete"], source["rows"]) == (True, len(inside))
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 import pytest
-from sqlalchemy import DateTime, column, literal_column, select
+from sqlalchemy import DateTime, column, select
 from sqlalchemy.dialects import postgresql
 
 from shared.config import Settings
@@ -44,7 +44,7 @@ def settings(city: City) -> Settings:
 
 def differing(city: City, settings: Settings, zone: str, unit: str) -> int:
     at = column("at", DateTime(timezone=True))
-    ours = select(cut(at, TIME, unit, zone)).compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+    ours = select(cut(at, TIME, unit, zone)).compile(dialect=postgresql.asyncpg.dialect(), compile_kwargs={"literal_binds": True})
     expression = str(ours).removeprefix("SELECT ").rpartition(" AS ")[0]
     (row,) = city.sql(settings, f"SELECT count(*) FILTER (WHERE {expression} IS DISTINCT FROM date_trunc('{unit}', at, '{zone}')) AS n FROM moments")
     found: int = row["n"]

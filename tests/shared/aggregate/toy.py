@@ -14,7 +14,6 @@ from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, Inte
 
 from shared.config import Settings
 from shared.database import new_metadata
-from shared.datasets.aggregate.routes import aggregate_router
 from shared.datasets.declaration import Dataset, Field, Point
 from shared.datasets.history import history_of, keep_history_ddl, recorded_columns
 from shared.service import Service
@@ -81,7 +80,7 @@ VISITS = Dataset(
     area=None,
     smallest_group=3,
 )
-TOY = Service(name="toy", title=_words("Toy"), routers=[aggregate_router([CALLS, VISITS])], metadata=metadata, datasets=[CALLS, VISITS])
+TOY = Service(name="toy", title=_words("Toy"), routers=[], metadata=metadata, datasets=[CALLS, VISITS])
 DDL = tuple(statement for statement in keep_history_ddl("calls") if not statement.startswith("CREATE TABLE") and not statement.startswith("CREATE INDEX"))
 """Triggers and rights; the tables are made from the metadata."""
 
