@@ -88,19 +88,26 @@ def keep_history_ddl(table_name: str, key: tuple[str, ...] = ("id",)) -> list[st
     The app role may read the history and never write it: the triggers do, as the owner.
     """
     history = f"{table_name}_history"
-    statements = [
+    return [
         f"CREATE TABLE {history} (superseded_at timestamptz NOT NULL, LIKE {table_name})",
         f"CREATE INDEX ix_{history}_superseded_at ON {history} (superseded_at)",
         f"CREATE INDEX ix_{history}_{key[0]} ON {history} ({', '.join(key)})",
-        f"SELECT seal_table('{history}')",
+        *history_triggers_ddl(table_name),
+    ]
+
+
+def history_triggers_ddl(table_name: str) -> list[str]:
+    """The part of `keep_history_ddl` for a history table that is already there, as one made from models is."""
+    triggers = [
         f"CREATE TRIGGER renew BEFORE UPDATE ON {table_name} FOR EACH ROW EXECUTE FUNCTION renew_recorded_at()",
         f"CREATE TRIGGER note AFTER INSERT ON {table_name} FOR EACH STATEMENT EXECUTE FUNCTION note_change()",
     ]
-    return statements + [
+    triggers += [
         f"CREATE TRIGGER keep_{event.lower()} AFTER {event} ON {table_name} REFERENCING OLD TABLE AS superseded "
         "FOR EACH STATEMENT EXECUTE FUNCTION keep_superseded()"
         for event in ("UPDATE", "DELETE")
     ]
+    return [f"SELECT seal_table('{table_name}_history')", *triggers]
 
 
 def drop_history_ddl(table_name: str) -> list[str]:
