@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
+if TYPE_CHECKING:
+    import httpx
 
 
 class Refused(Exception):
@@ -23,6 +24,8 @@ def get_token(city: dict[str, Any], client: str, resource: str | None = None, sc
 
 def call(method: str, url: str, *, token: str | None = None, timeout_s: float = 60, **request: Any) -> dict[str, Any]:
     """One request; the JSON answer, or `Refused` with what the problem says."""
+    import httpx  # not while `liandong up` runs for days without a question
+
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         answer = httpx.request(method, url, headers=headers, timeout=timeout_s, trust_env=False, **request)

@@ -40,6 +40,10 @@ class Place:
     def clients_file(self) -> Path:
         return self.secrets / "clients.json"
 
+    @property
+    def signing_keys(self) -> Path:
+        return self.secrets / "signing-keys"
+
     def config_file(self, service: str) -> Path:
         return self.var / "config" / f"{service}.json"
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from ops.commands.options import FAILED, VarDir, running_city
 from ops.probe import ask
 
-BACKLOG = "liandong_outbox_waiting"
+BACKLOG = "liandong_outbox_backlog{"
 
 
 def status(var_dir: VarDir = Path("var"), as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False) -> None:
