@@ -17,6 +17,7 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/collections",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
     "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
     "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables",
     "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables-query-parameters",
@@ -51,7 +52,7 @@ def landing(title: str, description: str, base: str) -> dict[str, Any]:
     json_type = "application/json"
     links = [
         link(f"{base}/", "self", json_type),
-        link(f"{base}/api", "service-desc", "application/vnd.oai.openapi+json;version=3.1", "API definition"),
+        link(f"{base}/api", "service-desc", "application/vnd.oai.openapi+json;version=3.0", "API definition"),
         link(f"{base}/conformance", "conformance", json_type),
         link(f"{base}/collections", "data", json_type),
         link(f"{base}/capabilities", "describedby", json_type, "Datasets, events and scopes of this service"),

@@ -14,7 +14,7 @@ from shared.auth import AnyCaller
 from shared.caller import Caller
 from shared.config import Settings
 from shared.database import Reader
-from shared.datasets import catalogue
+from shared.datasets import catalogue, openapi
 from shared.datasets.aggregate.routes import aggregate_router
 from shared.datasets.answers import Asked, base_of, described, items_answer, language_of, now_text, row_answer
 from shared.datasets.declaration import Dataset
@@ -98,9 +98,9 @@ def _public_router(service: Service) -> APIRouter:
     async def conformance(request: Request) -> Response:
         return described(request, {"conformsTo": list(catalogue.CONFORMANCE)})
 
-    @router.get("/api", summary="This API as OpenAPI")
+    @router.get("/api", summary="This API as OpenAPI 3.0")
     async def api(request: Request) -> Response:
-        return described(request, request.app.openapi(), media_type="application/vnd.oai.openapi+json;version=3.1")
+        return described(request, openapi.as_30(request.app.openapi()), media_type=openapi.MEDIA_TYPE)
 
     return router
 
