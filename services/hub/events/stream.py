@@ -9,7 +9,8 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.sse import EventSourceResponse, format_sse_event
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
 from prometheus_client import Counter, Gauge
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Message, Send
@@ -27,9 +28,11 @@ HEARTBEAT_S = 10.0
 """How often a silent stream shows that it lives; also how late a revocation that this service knows of ends it."""
 SEND_PATIENCE_S = 30.0
 """How long a receiver may leave the connection full before it is cut."""
+BEGIN_PATIENCE_S = 2.0
 RETRY_MS = 2000
 CHUNK = 200
-"""Events in one delivery; rights are checked before each."""
+FRAME_BYTES = 128 * 1024
+"""Events in one delivery, and the size beyond which none is added; rights are checked before each delivery."""
 MOST_STREAMS = 1000
 MOST_PER_SUBJECT = 50
 STREAMS = Gauge("liandong_event_streams", "Open event streams")
@@ -38,8 +41,13 @@ ENDED = Counter("liandong_event_streams_ended_total", "Event streams ended by th
 router = APIRouter(tags=["events"])
 
 
-class LiveResponse(EventSourceResponse):
-    """A stream that is cut when its receiver takes nothing for `SEND_PATIENCE_S`."""
+class LiveResponse(StreamingResponse):
+    """A stream that is cut when its receiver takes nothing for `SEND_PATIENCE_S`.
+
+    Not `fastapi.sse.EventSourceResponse`: that puts a queue and a task of its own between the log and the socket.
+    """
+
+    media_type = "text/event-stream"
 
     async def stream_response(self, send: Send) -> None:
         async def patient(message: Message) -> None:
@@ -74,8 +82,11 @@ async def stream_events(
 
 async def _beginning(runtime: Runtime, live: Live, last_event_id: str | None, after: int | None) -> int:
     """The position after which to send: what the receiver has, or now."""
-    if not live.begun.is_set():
-        raise Unavailable("The log has not been read yet.")
+    try:
+        async with asyncio.timeout(BEGIN_PATIENCE_S):
+            await live.begun.wait()
+    except TimeoutError as error:
+        raise Unavailable("The log cannot be read yet.") from error
     if last_event_id:
         if not last_event_id.isascii() or not last_event_id.isdigit() or int(last_event_id) > MOST_POSITION:
             raise InvalidRequest("Last-Event-ID is a position in the log: the id of an event of this stream.", pointer="/Last-Event-ID")
@@ -113,9 +124,9 @@ class Frames:
         caught_up = False
         while (reason := self._ended()) is None:
             entries = self._live.after(self._after, CHUNK)
+            upto = self._after
             if entries is not None:
                 caught_up = True
-                upto = entries[-1].position if entries else self._after
             elif caught_up:
                 reason = "too-slow"
                 break
@@ -124,9 +135,7 @@ class Frames:
             else:
                 reason = "unavailable"
                 break
-            frame = self._frame(entries)
-            self._after = upto
-            if frame:
+            if frame := self._frame(entries, upto):
                 yield frame
             elif not entries:
                 await self._live.wait(self._after, self._patience())
@@ -152,16 +161,23 @@ class Frames:
         except (SQLAlchemyError, OSError, TimeoutError):
             return None
 
-    def _frame(self, entries: Sequence[Logged]) -> bytes:
-        """Those of the entries that are wanted and may be seen, ready to send; a heartbeat when it is time for one; or nothing."""
-        frame = b"".join(
-            b"id: %d\ndata: %b\n\n" % (logged.position, logged.envelope.encode())
-            for logged in entries
-            if self._wanted.matches(logged) and self._caller.sees_area(logged.area)
-        )
+    def _frame(self, entries: Sequence[Logged], upto: int) -> bytes:
+        """Those of the entries that are wanted and may be seen, ready to send; a heartbeat when it is time for one; or nothing.
+
+        Afterwards the receiver has everything up to the last entry that fitted, or up to `upto` if all did and it is further.
+        """
+        frame = bytearray()
+        for logged in entries:
+            if len(frame) > FRAME_BYTES:
+                break
+            if self._wanted.matches(logged) and self._caller.sees_area(logged.area):
+                frame += b"id: %d\ndata: %b\n\n" % (logged.position, logged.envelope.encode())
+            self._after = logged.position
+        else:
+            self._after = max(self._after, upto)
         now = time.monotonic()
         if not frame and now - self._silent_since >= HEARTBEAT_S:
-            frame = format_sse_event(comment="alive")
+            frame += format_sse_event(comment="alive")
         if frame:
             self._silent_since = now
-        return frame
+        return bytes(frame)
