@@ -89,9 +89,10 @@ def hours_ago(count: int) -> str:
     return (datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=count)).isoformat()
 
 
-def hour_of_values(hour: int, value: float) -> list[dict[str, Any]]:
-    """One value above (600) or below (10) the limit of SO2 for every station; a rise makes one event per station."""
-    return [{"station": f"s{number:02}", "property": "so2", "time": hours_ago(hour), "value": value} for number in range(STATIONS)]
+def rises(hour: int) -> list[dict[str, Any]]:
+    """Two hours of SO2 at every station, below the limit and then above it: one event for each station."""
+    names = [f"s{number:02}" for number in range(STATIONS)]
+    return [{"station": name, "property": "so2", "time": hours_ago(ago), "value": value} for ago, value in ((hour + 1, 10), (hour, 600)) for name in names]
 
 
 def kill(pid: int) -> None:
