@@ -47,7 +47,9 @@ class Food:
         return [dict(row) for row in self.city.sql(self.settings, f"SELECT * FROM {table} ORDER BY id")]
 
     def events(self) -> list[tuple[str, str]]:
-        return [(row["type"], row["subject"]) for row in self.city.sql(self.settings, "SELECT envelope->>'type' AS type, subject FROM outbox ORDER BY position")]
+        return [
+            (row["type"], row["subject"]) for row in self.city.sql(self.settings, "SELECT envelope->>'type' AS type, subject FROM outbox ORDER BY position")
+        ]
 
 
 def counts(answer: dict[str, Any]) -> tuple[int, int, int, int]:

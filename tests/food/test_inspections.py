@@ -97,7 +97,12 @@ async def test_a_correction_is_judged_anew(food: Food):
 
 
 async def test_a_report_takes_the_inspection_with_all_that_was_found(food: Food):
-    report = {"inspected_at": NOW, "kind": "complaint", "score": 88, "findings": [{"code": "1", "risk": "high"}, {"code": "1", "risk": "low", "description": "x"}]}
+    report = {
+        "inspected_at": NOW,
+        "kind": "complaint",
+        "score": 88,
+        "findings": [{"code": "1", "risk": "high"}, {"code": "1", "risk": "low", "description": "x"}],
+    }
     answer = await food.client.post("/premises/430300:19/inspections", json=report, headers=food.headers() | {"Idempotency-Key": "r1"})
     assert answer.status_code == 201, answer.text
     assert (answer.json()["failed"], len(answer.json()["findings"])) == (True, 2)

@@ -62,7 +62,7 @@ async def save_findings(session: AsyncSession, batch: Checked[FindingIn], caller
     named = {identifier(row.registry or city, row.inspection) for row in batch.rows.values() if row.inspection}
     by_id = await _inspections_of(session, named, caller)
     owners = {identifier(row.registry or city, row.premises) for row in batch.rows.values() if row.premises}
-    known = await premises_of(session, owners, caller)
+    known = await premises_of(session, owners | {inspection.premises for inspection in by_id.values()}, caller)
     rows: dict[int, dict[str, Any]] = {}
     for number, row in list(batch.rows.items()):
         registry = row.registry or city

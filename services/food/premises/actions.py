@@ -41,6 +41,10 @@ async def save_premises(session: AsyncSession, batch: Checked[PremisesIn], calle
 
 
 async def premises_of(session: AsyncSession, ids: set[str], caller: Caller) -> dict[str, str]:
-    """The area of each of these premises that exists for the caller, by id."""
+    """The area of each of these premises that exists for the caller, by id.
+
+    They are locked until the end of the transaction: what one load says of them, the next one sees when it joins and judges.
+    """
     wanted = premises.c.id == any_(literal(sorted(ids), ARRAY(Text)))
-    return dict(map(tuple, await session.execute(select(premises.c.id, premises.c.area).where(wanted, covers(caller, premises.c.area)))))
+    query = select(premises.c.id, premises.c.area).where(wanted, covers(caller, premises.c.area)).order_by(premises.c.id).with_for_update(key_share=True)
+    return dict(map(tuple, await session.execute(query)))
