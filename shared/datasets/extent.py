@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Float, and_, func, literal, or_, true
@@ -71,16 +71,25 @@ def bbox_of(west: float, south: float, east: float, north: float, *, pointer: st
 
 
 def parse_datetime(text: str, *, pointer: str = "/datetime") -> Interval:
-    """An instant or an interval `start/end` with `..` or nothing for an open end (OGC 17-069r4, 7.15.4)."""
-    ends = [None if part in ("", "..") else parse_moment(part, pointer=pointer) for part in text.split("/")]
-    if len(ends) == 1 and ends[0] is not None:
-        return Interval(ends[0], ends[0])
-    if len(ends) != 2 or ends == [None, None]:
+    """An instant or an interval `start/end` with `..` or nothing for an open end (OGC 17-069r4, 7.15.4). A date is the whole day, in UTC."""
+    parts = text.split("/")
+    if len(parts) == 1 and text not in ("", ".."):
+        return Interval(_edge(text, time.min, pointer), _edge(text, time.max, pointer))
+    if len(parts) != 2 or all(part in ("", "..") for part in parts):
         raise InvalidRequest("datetime takes a time, or start/end with `..` for one open end.", pointer=pointer)
-    start, end = ends
+    start, end = (_edge(part, of_day, pointer) for part, of_day in zip(parts, (time.min, time.max), strict=True))
     if start is not None and end is not None and start > end:
         raise InvalidRequest("datetime begins after its end.", pointer=pointer)
     return Interval(start, end)
+
+
+def _edge(text: str, of_day: time, pointer: str) -> datetime | None:
+    """One end of an interval. GDAL writes a date as `2026-11-01T`."""
+    if text in ("", ".."):
+        return None
+    if len(text.removesuffix("T")) == len("2026-11-01"):
+        return datetime.combine(parse_date(text.removesuffix("T"), pointer=pointer), of_day, UTC)
+    return parse_moment(text, pointer=pointer)
 
 
 def parse_moment(text: str, *, pointer: str) -> datetime:

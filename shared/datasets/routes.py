@@ -197,7 +197,7 @@ def _views(service: Service, caller: Caller, settings: Settings) -> list[View]:
 
 async def _versions(connection: AsyncConnection, seen: Sequence[View]) -> dict[str, str]:
     """The versions of the datasets of which the caller sees everything; to others they would tell of changes they may not know of."""
-    by_table = dict((await connection.execute(versions_by_table())).tuples().all())
+    by_table = dict((await connection.execute(versions_by_table())).all())
     return {shown.dataset.id: str(sum(by_table.get(name, 0) for name in noted_names(*shown.dataset.tables))) for shown in seen if shown.whole}
 
 

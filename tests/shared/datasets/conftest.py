@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from sqlalchemy import event
 
 from shared.config import Settings
 from shared.service import create_app
@@ -27,7 +29,8 @@ INSERT INTO reports (id, kind, level, height, urgent, seen_at, day, area, lon, l
 """
 OUTLINES = """
 INSERT INTO outlines (site, part, area, geometry, extent, recorded_by) VALUES
- ('00000000-0000-0000-0000-000000000001', 1, '430302', '{"type":"LineString","coordinates":[[112.9,27.8],[113.0,27.9]]}', box(point(112.9,27.8), point(113.0,27.9)), 'test'),
+ ('00000000-0000-0000-0000-000000000001', 1, '430302', '{"type":"LineString","coordinates":[[112.9,27.8],[113.0,27.9]]}',
+  box(point(112.9,27.8), point(113.0,27.9)), 'test'),
  ('00000000-0000-0000-0000-000000000001', 2, '430302', NULL, NULL, 'test')
 """
 ORDERS = "INSERT INTO orders (id, text, recorded_by) VALUES (1, 'Keep watch', 'test'), (-2, 'Keep quiet', 'test')"
@@ -39,6 +42,7 @@ class Watch:
 
     city: City
     settings: Settings
+    app: FastAPI
     client: httpx.AsyncClient
 
     def headers(self, **claims: Any) -> dict[str, str]:
@@ -58,14 +62,31 @@ class Watch:
         return list(self.city.sql(self.settings, statement, *arguments, role=role))
 
 
+@contextmanager
+def statements(watch: Watch) -> Iterator[list[str]]:
+    """The statements that the reader role runs meanwhile."""
+    engine = watch.app.state.runtime.reader.sync_engine
+    asked: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        asked.append(arguments[2])
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
 @asynccontextmanager
 async def watching(city: City, **overrides: Any) -> AsyncIterator[Watch]:
     """A watch service with a database of its own."""
     settings = city.settings(SERVICE, ddl=DDL, **overrides)
     for statement in (POSTS, REPORTS, OUTLINES, ORDERS):
         city.sql(settings, statement, role="app")
-    async with running(create_app(SERVICE, settings)) as client:
-        yield Watch(city, settings, client)
+    app = create_app(SERVICE, settings)
+    async with running(app) as client:
+        yield Watch(city, settings, app, client)
 
 
 @pytest.fixture(scope="module")
