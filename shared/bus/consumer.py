@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from pydantic import ValidationError
 from redis.exceptions import ResponseError
-from sqlalchemy import NullPool, make_url, text
+from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from shared.bus.access import stream_name
@@ -24,6 +24,7 @@ from shared.bus.handlers import Handlers
 from shared.bus.held import Held
 from shared.bus.link import Command, Link, open_link
 from shared.bus.measures import HELD, report, states
+from shared.database import driver_url
 
 if TYPE_CHECKING:
     from shared.service import Runtime
@@ -83,7 +84,7 @@ async def run_consumers(runtime: Runtime) -> None:
 async def _consume(runtime: Runtime, patience: Patience) -> None:
     """Be the active consumer until something breaks."""
     settings = runtime.settings
-    url = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql+asyncpg")
+    url = driver_url(settings.database_url.get_secret_value())
     limits = {"statement_timeout": str(int(settings.statement_timeout_s * 1000)), "application_name": f"{settings.audience} consumer"}
     engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": 5, "server_settings": SESSION_SETTINGS | limits})
     try:

@@ -112,11 +112,11 @@ async def test_no_role_enters_the_database_of_another_service(running_city: Runn
         await asyncpg.connect(foreign)
 
 
-async def test_a_password_is_needed_even_on_this_machine(running_city: RunningCity) -> None:
+async def test_a_password_is_needed_even_on_this_machine(running_city: RunningCity, tmp_path: Path) -> None:
     server = config(running_city, "hub")["database_url"].rpartition("@")[2]
     for credentials in ("hub_app", "hub_app:wrong", "postgres"):
         with pytest.raises((asyncpg.InvalidPasswordError, asyncpg.InterfaceError)):
-            await asyncpg.connect(f"postgresql://{credentials}@{server}", passfile="/dev/null")
+            await asyncpg.connect(f"postgresql://{credentials}@{server}", passfile=str(tmp_path / "none"))
 
 
 def test_a_redis_user_appends_to_its_own_stream_only(running_city: RunningCity) -> None:
