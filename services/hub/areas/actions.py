@@ -49,8 +49,7 @@ async def merge_areas(session: AsyncSession, batch: Checked[AreaIn], *, recorded
         placed = with_ancestors(area, parent)
         if before == placed:
             outcome.duplicates.append(number)
-        elif before and not correct:
-            differing = ", ".join(name for name in STATED if getattr(before, name) != getattr(placed, name))
+        elif before and not correct and (differing := _contradicted(before, placed)):
             batch.reject(number, "", "conflict", f"{area.code} is recorded with another {differing}. Send it with correct=true if that was wrong.")
         else:
             (outcome.corrected if before else outcome.taken).append(number)
@@ -107,6 +106,11 @@ def _moved(before: Area | None, area: Area) -> Fault | None:
     if before and (before.parent, before.level) != (area.parent, area.level):
         return Fault("parent", "has-children", "It holds other areas, so its parent and level cannot change. End its validity and give a new code.")
     return None
+
+
+def _contradicted(before: Area, placed: Area) -> str:
+    """What is recorded otherwise; what was not recorded at all (a polygon, a name in English) may be added at any time."""
+    return ", ".join(name for name in STATED if getattr(before, name) not in (None, getattr(placed, name)))
 
 
 async def _recorded(session: AsyncSession, rows: Iterable[AreaIn]) -> dict[str, Area]:

@@ -33,7 +33,8 @@ _EXAMPLE = {"code": "430212", "name_zh": "渌口区", "valid_from": "2018-10-01"
 async def load_areas(request: Request, session: Session, caller: Annotated[Caller, may("hub:admin")], correct: bool = False) -> AreasTaken:
     """Merge a JSON array of areas into the table. Rows are independent: what is sound is taken, the rest is rejected with reasons.
 
-    A code that is recorded with other values is a conflict unless `correct=true`; what a row does not state stays as it is recorded.
+    A code that is recorded with other values is a conflict unless `correct=true`; what a row does not state stays as it is recorded, and what
+    was not recorded (a polygon, a name in English) is added: such a row counts as corrected.
     Parents may come in the same batch. Polygons that cross themselves are repaired if nothing is lost by it.
     """
     batch = await _read(request)

@@ -74,6 +74,14 @@ async def test_the_same_again_is_a_duplicate_and_another_value_a_conflict_until_
     assert (area["name_zh"], area["bbox"]) == ("雨湖", [112.8, 27.8, 112.9, 27.9])  # what was not stated stayed
 
 
+async def test_what_was_not_recorded_is_added_without_a_correction(load: Loader):
+    await load(*ROOTS, {"code": "430302", "name_zh": "雨湖区"})
+    assert counts(await load(YUHU | {"name_en": "Yuhu"})) == (0, 1, 0, 0)
+    assert counts(await load(YUHU)) == (0, 0, 1, 0)
+    refused = await load({"code": "430302", "name_en": None})
+    assert (counts(refused), (await load.all())["430302"]["name_en"]) == ((0, 0, 0, 1), "Yuhu")
+
+
 async def test_a_correction_leaves_the_former_version_in_history(load: Loader, city: City):
     await load(*ROOTS)
     await load({"code": "4303", "name_zh": "湘潭"}, correct=True)
