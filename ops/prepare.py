@@ -59,7 +59,7 @@ def _config(place: Place, service: str, servers: Servers, passwords: Mapping[str
         return common
     return common | {
         "signing_keys": str(place.signing_keys),
-        "sources": {name: place.url(name) for name in present() if name != "hub"},
+        "sources": {f"{place.city}/{name}": place.url(name) for name in present() if name != "hub"},
         "clients_file": str(place.clients_file),
     }
 

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     statement_timeout_s: Annotated[float, Field(description="Longest a single database statement may run, in seconds", gt=0)] = 20.0
 
     signing_keys: Annotated[Path | None, Field(description="Hub: folder of the token signing keys (JWK files, mode 0600)")] = None
-    sources: Annotated[dict[str, str], Field(description="Hub: sectors to ask, name to base address")] = {}
+    sources: Annotated[dict[str, str], Field(description="Hub: sectors to ask, full name (`430300/fire`) to base address")] = {}
     clients_file: Annotated[Path | None, Field(description="Hub: machine clients made at first start (JSON, mode 0600)")] = None
     private_addresses: Annotated[bool, Field(description="Hub: may outgoing calls reach private addresses")] = True
 
