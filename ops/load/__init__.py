@@ -1,1 +1,1 @@
-"""The engine of `liandong load`: files of any publisher, a mapping, batches that arrive exactly once. (Being written by the load helper; see /tmp/blueprint.md.)"""
+"""Loads publishers' files into a city's services: a file and a small mapping in, batches of rows out, and what became of each row."""

@@ -1,0 +1,40 @@
+"""A publisher's file, whatever its form, as chunks of the size that a mapping wants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ops.load.chunks import Chunk, cut
+from ops.load.delimited import read_csv
+from ops.load.mapping import CannotMap, FileForm, FileMapping
+from ops.load.records import read_lines, read_whole
+
+ENDINGS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".geojson": "geojson"}
+COMPRESSED = {".gz", ".bz2", ".zst", ".lz4"}
+
+
+def chunks_of(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
+    """The file in pieces of `mapping.lines_in_batch` lines, never more than a few of them in memory. Raises `CannotMap`."""
+    return cut(_read(path, mapping), mapping.lines_in_batch)
+
+
+def counts_lines(path: Path, mapping: FileMapping) -> bool:
+    """Whether faults are numbered by lines; else by records."""
+    return _format(path, mapping.file) in ("csv", "ndjson")
+
+
+def _read(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
+    form = mapping.file
+    name = _format(path, form)
+    if name == "csv":
+        return read_csv(path, form, mapping.sources)
+    return read_lines(path, form) if name == "ndjson" else read_whole(path, form, features=name == "geojson")
+
+
+def _format(path: Path, form: FileForm) -> str:
+    endings = [ending.lower() for ending in path.suffixes if ending.lower() not in COMPRESSED]
+    found = form.format or ENDINGS.get(endings[-1] if endings else "")
+    if found is None:
+        raise CannotMap(f'The name of {path} does not tell its format. Say it in the mapping: [file] format = "csv".')
+    return found
