@@ -41,5 +41,5 @@ docs: install-dev ## Write the pages that follow from the code (docs/settings.md
 	@$(BIN)/python -m ops.check --write
 
 clean: ## Remove the environment, caches and the data of the default city (var/)
-	@if [ -e var/run.json ]; then $(BIN)/liandong status >/dev/null 2>&1; [ $$? -ne 3 ] && { echo "A city is running in var/. Stop it first (Ctrl-C)."; exit 1; }; fi; \
+	@if [ -e var/run.json ]; then $(BIN)/liandong status >/dev/null 2>&1; [ $$? -ne 4 ] && { echo "A city is running in var/. Stop it first (Ctrl-C)."; exit 1; }; fi; \
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var

@@ -19,10 +19,11 @@ def get_token(city: dict[str, Any], client: str, resource: str | None = None, sc
         raise Refused(f"There is no client {client!r}. Known: {', '.join(city['clients'])}.")
     form = {"grant_type": "client_credentials", "client_id": known["id"], "client_secret": known["secret"]}
     form |= {name: value for name, value in (("resource", resource), ("scope", scope)) if value}
-    return call("POST", f"{city['services']['hub']['url']}/oauth/token", data=form)
+    answer: dict[str, Any] = call("POST", f"{city['services']['hub']['url']}/oauth/token", data=form)
+    return answer
 
 
-def call(method: str, url: str, *, token: str | None = None, timeout_s: float = 60, **request: Any) -> dict[str, Any]:
+def call(method: str, url: str, *, token: str | None = None, timeout_s: float = 60, **request: Any) -> Any:
     """One request; the JSON answer, or `Refused` with what the problem says."""
     import httpx  # not while `liandong up` runs for days without a question
 
@@ -32,8 +33,7 @@ def call(method: str, url: str, *, token: str | None = None, timeout_s: float = 
     except httpx.HTTPError as error:
         raise Refused(f"{url} does not answer: {error}") from error
     if answer.is_success:
-        found: dict[str, Any] = answer.json()
-        return found
+        return answer.json()
     raise Refused(f"{answer.status_code} {url}: {_problem(answer)}")
 
 

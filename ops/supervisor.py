@@ -87,7 +87,7 @@ class Supervisor:
         services = present()
         await asyncio.gather(*(self._launch(name, lambda name=name: self._service(name)) for name in services))  # type: ignore[misc]
         await asyncio.gather(*(self._until(name, lambda name=name: self._answers(name)) for name in services))  # type: ignore[misc]
-        await self._helper("ops.seed", "The city's areas could not be loaded")
+        await self._helper("ops.seed", "The hub could not be made ready")
         self._ready = True
         await self._write_run_file()
         self.journal.say(f"ready after {time.monotonic() - began:.1f} s: {', '.join(services)}")

@@ -11,8 +11,8 @@ from rich.console import Console
 from ops.place import Place
 from ops.runfile import read_run_file
 
-FAILED, USAGE, NOT_RUNNING, INCOMPLETE = 1, 2, 3, 4
-"""Exit codes: it failed, the command was wrong, no city runs, the answer lacks a source."""
+FAILED, USAGE, INCOMPLETE, NOT_RUNNING = 1, 2, 3, 4
+"""Exit codes: it failed, the command was wrong, something is missing (with --strict), no city runs."""
 
 VarDir = Annotated[Path, typer.Option("--var-dir", envvar="VAR_DIR", help="Folder with everything the city keeps.")]
 errors = Console(stderr=True, highlight=False)
@@ -25,7 +25,7 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
 
 
 def running_city(var: Path) -> dict[str, Any]:
-    """The content of `run.json`, or exit 3."""
+    """The content of `run.json`, or exit 4."""
     place = Place(var=var.resolve())
     found = read_run_file(place)
     if found is None:

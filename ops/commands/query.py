@@ -29,7 +29,7 @@ def query(
     limit: Annotated[int, typer.Option("--limit", "-n", help="Most rows.", min=1)] = 50,
     known_at: Annotated[str | None, typer.Option("--known-at", help="Answer as it would have been answered then.")] = None,
     within: Annotated[float | None, typer.Option("--within", help="Seconds that the answer may take (with -m); the hub's default is 2.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="End with 4 if a source is missing from the answer.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="End with 3 if a source is missing from the answer.")] = False,
     client: Annotated[str, typer.Option("--client", help="Who asks.")] = "analyst",
     var_dir: VarDir = Path("var"),
     as_json: Annotated[bool, typer.Option("--json", help="The hub's whole answer.")] = False,

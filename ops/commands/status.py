@@ -21,7 +21,7 @@ BACKLOG = "liandong_outbox_backlog{"
 def status(var_dir: VarDir = Path("var"), as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False) -> None:
     """Show every process of the running city: address, health, memory, events not yet published.
 
-    Ends with 0 if all services are ready, 1 if one is not, 3 if no city runs.
+    Ends with 0 if all services are ready, 1 if one is not, 4 if no city runs.
 
     - `liandong status`
     - `liandong status --json | python3 -m json.tool`

@@ -173,7 +173,7 @@ def test_a_killed_supervisor_leaves_nothing_running_and_the_next_start_heals_and
     family = running_city.family()
     running_city.signal(signal.SIGKILL)
     assert within(ENDS_WITHIN_S, lambda: not living(family))
-    assert running_city.command("status").returncode == 3
+    assert running_city.command("status").returncode == 4
 
     running_city.start()
     after = running_city.run_file()
