@@ -49,9 +49,9 @@ def _read(reader: pa.RecordBatchStreamReader, rows: int) -> pa.Table:
 def _check_schema(schema: pa.Schema, columns: int) -> None:
     if len(schema) > columns:
         raise InvalidBody(f"The Arrow stream has more than {columns} columns.", pointer="")
-    for column in schema:
+    for name, column in zip(schema.names, schema, strict=True):
         if not _plain(column.type):
-            raise InvalidBody(f"Column {column.name[:60]!r} has the Arrow type {str(column.type)[:60]}; send texts, numbers or timestamps.", pointer="")
+            raise InvalidBody(f"Column {name[:60]!r} has the Arrow type {str(column.type)[:60]}; send texts, numbers or timestamps.", pointer="")
 
 
 def _plain(kind: pa.DataType) -> bool:

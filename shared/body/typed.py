@@ -65,17 +65,14 @@ def texts(rows: Rows, name: str, rejections: Rejections, *, required: bool = Tru
 
 
 def _listed_texts(column: list[Any], name: str, rejections: Rejections) -> Texts:
-    try:
-        return _arrow_texts(pa.array(column, pa.string()))
-    except (pa.ArrowException, UnicodeEncodeError):
-        proper = [value if isinstance(value, str) and _encodable(value) else None for value in column]
-        wrong = np.array([value is not None and kept is None for value, kept in zip(column, proper, strict=True)])
+    proper = column
+    if not set(map(type, column)) <= {str, type(None)}:
+        proper = [value if isinstance(value, str) else None for value in column]
+        wrong = np.array([value is not None and not isinstance(value, str) for value in column])
         rejections.reject(wrong, name, "not-a-text", lambda index: f"{name} must be text, not {_shown(column[index])}.")
-        return _arrow_texts(pa.array(proper, pa.string()))
-
-
-def _encodable(value: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+    values = [value for value in dict.fromkeys(proper) if value is not None]
+    codes: dict[str | None, int] = {None: -1} | {value: code for code, value in enumerate(values)}
+    return Texts(np.fromiter(map(codes.__getitem__, proper), dtype=np.int32, count=len(proper)), values)
 
 
 def _arrow_texts(column: pa.Array) -> Texts:

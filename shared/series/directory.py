@@ -67,7 +67,7 @@ class SeriesDirectory:
     async def areas(self, session: AsyncSession, features: Sequence[str]) -> dict[str, str]:
         """The area of each of the features that has any series."""
         found = await session.execute(_FEATURES, {"features": [code for code in features if _possible(code)]})
-        return dict(found.tuples().all())
+        return {row.feature: row.area for row in found}
 
 
 @asynccontextmanager
@@ -77,4 +77,4 @@ async def hold_directory(_: object) -> AsyncIterator[SeriesDirectory]:
 
 
 def _possible(code: str) -> bool:
-    return "\x00" not in code and 0 < len(code) <= LONGEST
+    return 0 < len(code) <= LONGEST and code.isprintable()

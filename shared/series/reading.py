@@ -16,7 +16,7 @@ from shared.body.typed import Moments, Numbers, Texts, microseconds, moment_text
 from shared.caller import Caller
 from shared.series import units
 from shared.series.directory import Known, SeriesDirectory
-from shared.series.properties import Observed, Quality
+from shared.series.properties import Observed, Property, Quality
 
 SKEW = timedelta(minutes=5)
 """How far a sender's clock may be ahead of ours."""
@@ -53,10 +53,17 @@ class _Resolved:
     keys: Sequence[tuple[str, str]]
     known: Sequence[Known | None]
     which: NDArray[np.intp]
+    properties: Texts
+    """What each row says it measures."""
 
-    def each(self, of: Callable[[Known], float], otherwise: float) -> Numbers:
-        """Something of each row's series."""
-        return np.array([otherwise if known is None else of(known) for known in self.known], dtype=np.float64)[self.which]
+    def each(self, of: Callable[[Known], int]) -> NDArray[np.int64]:
+        """Something of each row's series, 0 where it has none."""
+        return np.array([0 if known is None else of(known) for known in self.known], dtype=np.int64)[self.which]
+
+    def measured(self, observed: Observed, of: Callable[[Property], float], otherwise: float) -> Numbers:
+        """Something of each row's property."""
+        found = [of(observed.by_code[code]) if code in observed.by_code else otherwise for code in self.properties.values]
+        return np.array([*found, otherwise], dtype=np.float64)[self.properties.codes]
 
 
 def columns(observed: Observed) -> tuple[str, ...]:
@@ -73,9 +80,9 @@ async def read_batch(rows: Rows, observed: Observed, directory: SeriesDirectory,
     value = _values(rows, resolved, observed, rejections)
     quality = _qualities(rows, rejections)
     alive = rejections.alive
-    ids = np.array([0 if known is None else known.id for known in resolved.known], dtype=np.int32)
+    ids = resolved.each(lambda known: known.id).astype(np.int32)
     batch = Batch(
-        series=ids[resolved.which][alive],
+        series=ids[alive],
         time=time[alive],
         value=value[alive],
         quality=quality[alive],
@@ -95,8 +102,10 @@ async def _resolve(rows: Rows, observed: Observed, directory: SeriesDirectory, s
     combined = np.where(given, features.codes.astype(np.int64) * width + properties.codes, -1)
     distinct, which = np.unique(combined, return_inverse=True)
     keys = [("", "") if code < 0 else (features.values[code // width], properties.values[code % width]) for code in distinct.tolist()]
-    known = [one if one is not None and caller.sees_area(one.area) else None for one in await directory.find(session, keys)]
-    resolved = _Resolved(keys, known, which.reshape(-1))
+    known = await directory.find(session, keys)
+    if not caller.everywhere:
+        known = [one if one is not None and caller.sees_area(one.area) else None for one in known]
+    resolved = _Resolved(keys, known, which.reshape(-1), properties)
     lost = [key for key, one in zip(keys, known, strict=True) if one is None]
     if lost:
         await _reject_unknown(resolved, observed, {key[0] for key in lost}, directory, session, caller, rejections)
@@ -131,8 +140,7 @@ def _times(rows: Rows, resolved: _Resolved, observed: Observed, now: datetime, r
     since = moment_text(earliest)
     rejections.reject(early, "time", "too-early", lambda index: f"{moment_text(int(sent[index]))} lies before {since}, the earliest time taken here.")
     rejections.reject(late, "time", "in-the-future", lambda index: _ahead(int(sent[index]), current))
-    shifts = resolved.each(lambda known: known.shift_us, 0).astype(np.int64)
-    return np.where(early | late, earliest, sent) - shifts
+    return np.where(early | late, earliest, sent) - resolved.each(lambda known: known.shift_us)
 
 
 def _ahead(moment: int, current: int) -> str:
@@ -146,8 +154,8 @@ def _values(rows: Rows, resolved: _Resolved, observed: Observed, rejections: Rej
     value = numbers(rows, "value", rejections)
     if "unit" in rows.columns:
         value = _converted(value, texts(rows, "unit", rejections, required=False), resolved, observed, rejections)
-    lowest = resolved.each(lambda known: observed.by_code[known.property].minimum, -np.inf)
-    highest = resolved.each(lambda known: observed.by_code[known.property].maximum, np.inf)
+    lowest = resolved.measured(observed, lambda one: one.minimum, -np.inf)
+    highest = resolved.measured(observed, lambda one: one.maximum, np.inf)
 
     def explain(index: int) -> str:
         measured = observed.by_code[resolved.keys[int(resolved.which[index])][1]]

@@ -17,17 +17,16 @@ from shared.series.properties import COUNTED
 
 HOUR_US = 3_600_000_000
 _COLUMNS = ["series", "hour", "count", "sum", "mean", "m2", "min", "max"]
-STAGE = """
-    CREATE TEMPORARY TABLE IF NOT EXISTS fresh_hours (
-        series integer, hour timestamptz, count integer, sum float8, mean float8, m2 float8, min float8, max float8, limited float8, needs integer
-    ) ON COMMIT DELETE ROWS
-"""
 # Chan, Golub, LeVeque: Updating formulae and a pairwise algorithm for computing sample variances (1979), eq. 1.5.
 # An hour is reported when it first has enough values and its mean exceeds the limit.
 _MERGE = """
-    WITH merged AS (
+    WITH fresh AS MATERIALIZED (
+        SELECT series, 'epoch'::timestamptz + hours * interval '1 hour' AS hour, count, sum, mean, m2, min, max, limited, needs
+        FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::float8[], $5::float8[], $6::float8[], $7::float8[], $8::float8[],
+            $9::float8[], $10::integer[]) AS f (series, hours, count, sum, mean, m2, min, max, limited, needs)
+    ), merged AS (
         INSERT INTO observations_hourly AS h (series, hour, count, sum, mean, m2, min, max)
-        SELECT series, hour, count, sum, mean, m2, min, max FROM fresh_hours ORDER BY series, hour
+        SELECT series, hour, count, sum, mean, m2, min, max FROM fresh ORDER BY series, hour
         ON CONFLICT (series, hour) DO UPDATE SET
             count = h.count + excluded.count,
             sum = h.sum + excluded.sum,
@@ -37,7 +36,7 @@ _MERGE = """
             max = greatest(h.max, excluded.max)
         RETURNING h.series, h.hour, coalesce(old.count, 0) AS before, new.count, new.mean
     )
-    SELECT merged.series, merged.hour, merged.mean FROM merged JOIN fresh_hours f USING (series, hour)
+    SELECT merged.series, merged.hour, merged.mean FROM merged JOIN fresh f USING (series, hour)
     WHERE merged.mean > f.limited AND merged.before < f.needs AND merged.count >= f.needs
 """
 # Locks the hours in one order before their values are counted, so that no concurrent load is counted twice or not at all.
@@ -122,10 +121,9 @@ async def add(driver: Any, hours: Hours, limited: Numbers, needs: NDArray[np.int
         else:
             above = np.flatnonzero((hours.count >= needs) & (hours.mean > limited))
             return [HourlyMean(int(hours.series[i]), moment(int(hours.hour[i])), float(hours.mean[i])) for i in above]
-    await driver.execute(STAGE)
-    rows = [*hours.arrays(), np.where(np.isnan(limited), np.inf, limited), needs]
-    await driver.copy_to_table("fresh_hours", source=binary(rows), columns=[*_COLUMNS, "limited", "needs"], format="binary")
-    return [HourlyMean(*row) for row in await driver.fetch(_MERGE)]
+    whole = hours.hour // HOUR_US
+    columns = (hours.series, whole, hours.count, hours.sum, hours.mean, hours.m2, hours.min, hours.max, np.where(np.isnan(limited), np.inf, limited), needs)
+    return [HourlyMean(*row) for row in await driver.fetch(_MERGE, *(column.tolist() for column in columns))]
 
 
 async def remake(driver: Any, series: Sequence[int], hours: Sequence[int]) -> list[tuple[HourlyMean, int, float, int]]:

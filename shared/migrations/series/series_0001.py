@@ -79,8 +79,8 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('liandong:observations', 0));
-    IF to_regclass(partition) IS NOT NULL THEN
-        RETURN;
+    IF EXISTS (SELECT 1 FROM pg_class WHERE relname = partition AND relnamespace = 'public'::regnamespace) THEN
+        RETURN; -- made by another while this one waited; to_regclass would still remember that there was none
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE observations INCLUDING ALL)', partition);
     EXECUTE format('ALTER TABLE observations ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
