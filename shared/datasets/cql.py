@@ -106,7 +106,7 @@ class _Compiler:
                 return COMPARISONS[op](a, b)
             case "between", [value, low, high]:
                 a, b, c = _ordered(*self._same(value, low, high))
-                return a.between(b, c)
+                return and_(a >= b, a <= c)
             case "in", [value, [_, *_] as choices]:
                 _, (a, *rest) = self._same(value, *choices)
                 return a.in_(rest)
@@ -150,9 +150,10 @@ class _Compiler:
         text = pattern["args"][0] if isinstance(pattern, dict) and str(pattern.get("op")).lower() == "casei" and len(pattern.get("args", ())) == 1 else pattern
         if not isinstance(text, str) or (len(text) - len(text.rstrip("\\"))) % 2:
             raise self._wrong(r"LIKE takes a pattern in quotes, with % and _; a backslash escapes the character after it.")
-        kind, (a, b) = self._same(value, pattern)
-        if kind != "string":
-            raise self._wrong(f"LIKE compares texts, not a value of type {kind}.")
+        operand = self._operand(value)
+        if operand.kind not in (None, "string"):
+            raise self._wrong(f"LIKE compares texts, not a value of type {operand.kind}.")
+        _, (a, b) = self._same(value, pattern)
         return a.like(b)
 
     def _wrong(self, detail: str) -> InvalidRequest:
