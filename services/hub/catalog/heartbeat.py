@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -50,10 +51,9 @@ async def keep_catalog(runtime: Runtime) -> None:
             for name in watching.keys() - hub.registry.sources.keys():
                 watching.pop(name).cancel()
                 hub.client.forget(name)
-            try:
-                await asyncio.wait_for(hub.registry.changed.wait(), RELOAD_S)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RELOAD_S):  # wait_for would lose a cancellation that comes with the event (Python 3.11)
+                    await hub.registry.changed.wait()
 
 
 async def _watch(runtime: Runtime, name: str) -> None:
@@ -81,15 +81,14 @@ async def listen(runtime: Runtime, source: Source, *, describe: bool) -> bool:
         return False
     now = datetime.now(UTC)
     changed = [offer for offer in offers.values() if (known := source.offers.get(offer.dataset)) is None or known.digest != offer.digest]
-    first = source.version is None
-    source.offers = {item.id: replace(offers[item.id], version=item.version, as_of=item.as_of) for item in announced.datasets}
-    source.version, source.last_seen, source.elapsed_ms = announced.version, now, elapsed_ms
+    offered = {item.id: replace(offers[item.id], version=item.version, as_of=item.as_of) for item in announced.datasets}
+    if anew:
+        async with runtime.sessions.begin() as session:
+            await keep(session, source.name, announced.version, offered.values(), now)
+    source.offers, source.version, source.last_seen, source.elapsed_ms = offered, announced.version, now, elapsed_ms
     _note(source, "up", None)
     for offer in changed:
         _log.log(30 if offer.drifted else 20, "dataset drifted" if offer.drifted else "dataset met", source=source.name, dataset=offer.dataset)
-    if anew or first:
-        async with runtime.sessions.begin() as session:
-            await keep(session, source, offers.values(), now)
     return anew
 
 

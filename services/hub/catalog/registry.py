@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,11 +80,11 @@ class Registry:
         known.version = known.version or row.version
 
 
-async def keep(session: AsyncSession, source: Source, changed: Iterable[Offer], now: datetime) -> None:
+async def keep(session: AsyncSession, source: str, version: str, offers: Collection[Offer], now: datetime) -> None:
     """Write what a source was found to offer, in one go."""
-    await session.execute(update(SourceRow).where(SourceRow.name == source.name).values(last_seen=now, version=source.version))
-    await session.execute(delete(OfferRow).where(OfferRow.source == source.name, OfferRow.dataset.not_in(source.offers)))
-    rows = [_row(source.name, offer) for offer in changed]
+    await session.execute(update(SourceRow).where(SourceRow.name == source).values(last_seen=now, version=version))
+    await session.execute(delete(OfferRow).where(OfferRow.source == source, OfferRow.dataset.not_in([offer.dataset for offer in offers])))
+    rows = [_row(source, offer) for offer in offers]
     if rows:
         adding = insert(OfferRow).values(rows)
         columns = ("collection", "schema", "schema_digest", "previous_digest", "changed_at")

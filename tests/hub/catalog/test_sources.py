@@ -1,0 +1,250 @@
+"""The registry of sources: who is asked, what they offer, how they are; over restarts and lies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from joserfc.jwk import OKPKey
+
+from services.hub.app import service
+from services.hub.catalog import heartbeat
+from services.hub.catalog.domain import schema_digest, seen_by
+from shared.caller import Caller, Clearance
+from shared.service import create_app
+from shared.testing import running, serving
+from shared.vocabulary import DataGrade, Personal
+from tests.city import City
+from tests.hub.catalog.announcer import SCHEMA, Announcer
+
+
+@dataclass
+class Listening:
+    city: City
+    app: FastAPI
+    client: httpx.AsyncClient
+
+    def headers(self, **claims: Any) -> dict[str, str]:
+        claims.setdefault("scope", "hub:query")
+        return self.city.headers("hub", **claims)
+
+    async def sources(self, **claims: Any) -> dict[str, dict[str, Any]]:
+        answer = await self.client.get("/sources", headers=self.headers(**claims))
+        assert answer.status_code == 200, answer.text
+        return {source["name"]: source for source in answer.json()}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "EVERY_S", 0.05)
+    monkeypatch.setattr(heartbeat, "RELOAD_S", 0.1)
+    monkeypatch.setattr(heartbeat, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(heartbeat, "DESCRIBE_EVERY_S", 0.2)
+
+
+@asynccontextmanager
+async def hub_over(city: City, sources: dict[str, str], **settings: Any) -> AsyncIterator[Listening]:
+    app = create_app(service, settings.pop("settings", None) or city.settings("hub", sources=sources, **settings))
+    async with running(app) as client:
+        yield Listening(city, app, client)
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(100):
+        if await condition():
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("it never came to that")
+
+
+def is_up(hub: Listening, health: str = "up") -> Callable[[], Awaitable[bool]]:
+    async def condition() -> bool:
+        return (await hub.sources())["430300/traffic"]["health"] == health
+
+    return condition
+
+
+async def test_a_source_is_heard_and_its_datasets_are_known_as_far_as_the_caller_may_see_them(city: City) -> None:
+    announcer = Announcer()
+    async with serving(announcer.app) as at, hub_over(city, {"430300/traffic": str(at.base_url)}) as hub:
+        await until(is_up(hub))
+        found = (await hub.sources())["430300/traffic"]
+        assert (found["kind"], found["circuit"], found["version"], found["url"]) == ("sector", "closed", "1.0.0", None)
+        assert [(offer["dataset"], offer["version"], offer["drifted"]) for offer in found["datasets"]] == [("traffic.loops", "7", False)]
+        assert (await hub.sources(scope="hub:admin"))["430300/traffic"]["url"] == str(at.base_url)
+        claims = hub.app.state.runtime.own.issuer.read(announcer.tokens[0])
+        assert (claims["aud"], claims["sub"], claims["areas"]) == ("430300/traffic", "430300/hub", [])
+    assert (await _status(hub_over(city, {}), "food:read")) == 403
+
+
+async def _status(opened: Any, scope: str) -> int:
+    async with opened as hub:
+        answer: httpx.Response = await hub.client.get("/sources", headers=hub.headers(scope=scope))
+        return answer.status_code
+
+
+async def test_a_source_that_goes_away_is_down_with_a_reason_and_comes_back(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.breaker.PAUSE_S", 0.1)
+    announcer = Announcer()
+    async with hub_over(city, {"430300/traffic": "http://127.0.0.1:1"}) as hub:
+        await until(is_up(hub, "down"))
+        found = (await hub.sources())["430300/traffic"]
+        assert found["problem"]["type"] in ("/problems/source-error", "/problems/source-skipped")
+        assert found["last_seen"] is None
+        assert (await hub.client.get("/readyz")).status_code == 200
+        async with serving(announcer.app) as at:
+            hub.app.state.runtime.own.registry._configured["430300/traffic"] = str(at.base_url)
+            await until(is_up(hub))
+            assert (await hub.sources())["430300/traffic"]["problem"] is None
+
+
+async def test_a_changed_schema_is_noticed_and_changed_words_are_not(city: City) -> None:
+    announcer = Announcer()
+    async with serving(announcer.app) as at, hub_over(city, {"430300/traffic": str(at.base_url)}) as hub:
+        await until(is_up(hub))
+        first = (await hub.sources())["430300/traffic"]["datasets"][0]
+        announcer.schema = {**SCHEMA, "properties": {**SCHEMA["properties"], "id": {"type": "string", "title": "Number"}}}  # type: ignore[dict-item]
+        await asyncio.sleep(0.5)
+        assert (await hub.sources())["430300/traffic"]["datasets"][0]["drifted"] is False
+        announcer.schema = {**SCHEMA, "properties": {"id": {"type": "integer"}}, "required": []}
+
+        async def drifted() -> bool:
+            return bool((await hub.sources())["430300/traffic"]["datasets"][0]["drifted"])
+
+        await until(drifted)
+        assert (await hub.sources())["430300/traffic"]["datasets"][0]["schema_digest"] != first["schema_digest"]
+
+
+async def test_datasets_appear_and_disappear_without_a_change_in_the_hub(city: City) -> None:
+    announcer = Announcer()
+    async with serving(announcer.app) as at, hub_over(city, {"430300/traffic": str(at.base_url)}) as hub:
+        await until(is_up(hub))
+        announcer.capabilities = {**announcer.capabilities, "datasets": [{"id": "traffic.closures"}, {"id": "traffic.loops"}]}
+
+        async def now(*expected: str) -> bool:
+            return tuple(offer["dataset"] for offer in (await hub.sources())["430300/traffic"]["datasets"]) == expected
+
+        await until(lambda: now("traffic.closures", "traffic.loops"))
+        announcer.capabilities = {**announcer.capabilities, "datasets": [{"id": "traffic.closures"}]}
+        await until(lambda: now("traffic.closures"))
+
+        async def kept() -> bool:
+            rows = city.sql(hub.app.state.runtime.settings, "SELECT dataset FROM source_datasets")
+            return [row["dataset"] for row in rows] == ["traffic.closures"]
+
+        await until(kept)
+
+
+async def test_what_a_source_offered_is_known_after_a_restart_although_it_is_away(city: City) -> None:
+    announcer = Announcer()
+    async with serving(announcer.app) as at:
+        settings = city.settings("hub", sources={"430300/traffic": str(at.base_url)})
+        async with hub_over(city, {}, settings=settings) as hub:
+            await until(is_up(hub))
+    async with hub_over(city, {}, settings=settings) as hub:
+        await until(is_up(hub, "down"))
+        found = (await hub.sources())["430300/traffic"]
+        assert [offer["dataset"] for offer in found["datasets"]] == ["traffic.loops"]
+        assert found["last_seen"] is not None
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b'{"service": "fire", "city": "430300", "version": "1", "contract": "1", "datasets": []}',
+        b'{"service": "traffic", "city": "430300", "version": "1", "contract": "2", "datasets": []}',
+        b'{"service": "traffic", "city": "430300", "version": "1", "contract": "1", "datasets": [{"id": "../../etc"}]}',
+        b'{"service": "traffic", "city": "430300", "version": "1", "contract": "1", "datasets": [' + b'{"id": "a.b"},' * 600 + b'{"id": "a.b"}]}',
+        b"x" * 5_000_000,
+    ],
+)
+async def test_a_source_that_announces_nonsense_is_down_and_what_was_known_stays(city: City, lie: bytes) -> None:
+    announcer = Announcer()
+    async with serving(announcer.app) as at, hub_over(city, {"430300/traffic": str(at.base_url)}) as hub:
+        await until(is_up(hub))
+        announcer.raw = lie
+        await until(is_up(hub, "down"))
+        found = (await hub.sources())["430300/traffic"]
+        assert [offer["dataset"] for offer in found["datasets"]] == ["traffic.loops"]
+        assert found["problem"]["type"].startswith("/problems/source-")
+
+
+@pytest.mark.parametrize("schema", [[], {}, {"properties": []}, {"properties": {"id": "string"}}])
+async def test_a_dataset_without_a_usable_schema_is_not_taken(city: City, schema: Any) -> None:
+    announcer = Announcer()
+    announcer.schema = schema
+    async with serving(announcer.app) as at, hub_over(city, {"430300/traffic": str(at.base_url)}) as hub:
+        await until(is_up(hub, "down"))
+        assert (await hub.sources())["430300/traffic"]["datasets"] == []
+
+
+async def test_an_administrator_adds_and_removes_sources(city: City) -> None:
+    announcer = Announcer()
+    key = OKPKey.generate_key("Ed25519").as_dict(private=False)
+    async with serving(announcer.app) as at, hub_over(city, {"430300/env": "http://127.0.0.1:1"}) as hub:
+        admin = hub.headers(scope="hub:admin")
+        wish = {"name": "430300/traffic", "url": str(at.base_url), "key": key}
+        assert (await hub.client.post("/sources", json=wish, headers=hub.headers())).status_code == 403
+        made = await hub.client.post("/sources", json=wish, headers=admin)
+        assert (made.status_code, made.json()["added_by"]) == (201, "client:test")
+        assert made.json()["key"]["x"] == key["x"]
+        assert (await hub.client.post("/sources", json=wish, headers=admin)).status_code == 409
+        assert (await hub.client.post("/sources", json={**wish, "name": "430300/hub"}, headers=admin)).status_code == 409
+        await until(is_up(hub))
+        assert (await hub.client.delete("/sources/430300/env", headers=admin)).status_code == 409
+        assert (await hub.client.delete("/sources/430300/traffic", headers=hub.headers())).status_code == 403
+        assert (await hub.client.delete("/sources/430300/traffic", headers=admin)).status_code == 204
+        assert (await hub.client.delete("/sources/430300/traffic", headers=admin)).status_code == 404
+        assert list(await hub.sources()) == ["430300/env"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "traffic"},
+        {"name": "430300/traffic/x"},
+        {"url": "ftp://x"},
+        {"url": "nonsense"},
+        {"kind": "nation"},
+        {"key": {"kty": "oct", "k": "AAAA"}},
+        {"key": OKPKey.generate_key("Ed25519").as_dict(private=True)},
+        {"key": OKPKey.generate_key("X25519").as_dict(private=False)},
+        {"key": {}},
+        {"more": 1},
+    ],
+)
+async def test_nonsense_is_no_source(city: City, change: dict[str, Any]) -> None:
+    async with hub_over(city, {}) as hub:
+        wish = {"name": "430300/traffic", "url": "http://127.0.0.1:1", **change}
+        answer = await hub.client.post("/sources", json=wish, headers=hub.headers(scope="hub:admin"))
+        assert answer.status_code == 422
+        assert answer.json()["pointer"].startswith(f"/{next(iter(change))}")
+
+
+def test_a_schema_is_cut_to_what_the_caller_may_see() -> None:
+    caller = Caller("user:x", "430300/hub", frozenset({"hub:query"}), ("*",))
+    cut = seen_by(caller, "traffic.loops", SCHEMA)
+    assert cut is not None
+    assert (list(cut["properties"]), cut["required"]) == (["id", "speed"], ["id"])
+    cleared = Caller("user:x", "430300/hub", frozenset({"traffic:read"}), ("*",), Clearance(DataGrade.GENERAL, Personal.PERSONAL))
+    assert seen_by(cleared, "traffic.loops", SCHEMA) == SCHEMA
+    assert seen_by(Caller("user:x", "430300/hub", frozenset({"fire:read"}), ("*",)), "traffic.loops", SCHEMA) is None
+    assert seen_by(caller, "traffic.loops", {**SCHEMA, "x-grade": "important"}) is None
+    assert seen_by(caller, "traffic.loops", {"properties": {"id": {"x-grade": "unheard-of"}}}) is None
+
+
+def test_the_digest_of_a_schema_is_of_its_meaning() -> None:
+    properties: Any = SCHEMA["properties"]
+    reordered = {**SCHEMA, "title": "Schleifen", "properties": dict(reversed(properties.items())), "required": ["driver", "id"]}
+    assert schema_digest(reordered) == schema_digest(SCHEMA)
+    assert schema_digest({**SCHEMA, "properties": {**properties, "id": {"type": "integer"}}}) != schema_digest(SCHEMA)
