@@ -51,11 +51,6 @@ class Maker:
     mapping: FileMapping
     made: dict[str, pa.Array] = field(default_factory=dict)
 
-    @property
-    def sent(self) -> dict[str, pa.Array]:
-        """The columns of the rows, without those that serve others only."""
-        return {name: column for name, column in self.made.items() if not name.startswith("_")}
-
     def make(self, name: str, alternatives: tuple[Column, ...], faults: Faults) -> pa.Array:
         """The column, kept under its name; of several alternatives the first that is not missing."""
         found = [self.value(name, each, faults) for each in alternatives]

@@ -186,7 +186,7 @@ class FileMapping(_Part):
     file: FileForm = FileForm()
     clock: Clock | None = None
     columns: dict[str, Columns]
-    """Made in this order. One whose name begins with `_` is not sent; templates of later ones may use it."""
+    """Made in this order; templates of later ones may use earlier ones."""
     cells: tuple[Cell, ...] = ()
     """A wide file: every line becomes a row for each of these that is not empty."""
     add: tuple[dict[str, Scalar], ...] = ()

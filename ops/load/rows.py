@@ -54,7 +54,7 @@ def batch_of(chunk: Chunk, mapping: FileMapping) -> Batch:
 def _plain(maker: Maker, faults: Faults) -> Batch:
     chunk = maker.chunk
     alive = pa.array(faults.alive)
-    table = pa.table({name: column.filter(alive) for name, column in maker.sent.items()})
+    table = pa.table({name: column.filter(alive) for name, column in maker.made.items()})
     rejected = [(fault, 1) for fault in (*chunk.bad, *faults.found)]
     lines = chunk.lines[faults.alive]
     return Batch(table, lines, [], rejected, 0, len(chunk) + len(chunk.bad), chunk.blank)
@@ -86,7 +86,7 @@ def _long(maker: Maker, faults: Faults) -> Batch:
 def _cell_rows(maker: Maker, values: pa.Array, kept: NDArray[np.bool_], says: Mapping[str, Scalar | None]) -> pa.Table:
     mask = pa.array(kept)
     count = int(kept.sum())
-    shared = {name: column.filter(mask) for name, column in maker.sent.items()}
+    shared = {name: column.filter(mask) for name, column in maker.made.items()}
     own = {name: values.filter(mask) if constant is None else pa.repeat(constant, count) for name, constant in says.items()}
     return pa.table({**shared, **own})
 
