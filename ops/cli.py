@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ops.commands import keys, query, status, token, up
+from ops.commands import keys, load, query, status, token, up
 
 app = typer.Typer(
     name="liandong",
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("status")(status.status)
 app.command("token")(token.token)
+app.command("load")(load.load)
 app.command("query")(query.query)
 app.add_typer(keys.app, name="keys")
 
