@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
@@ -68,10 +69,16 @@ async def _session(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-async def _reader(request: Request) -> AsyncIterator[AsyncConnection]:
-    """A read-only connection of the reader role, in one repeatable-read snapshot."""
-    async with request.app.state.runtime.reader.connect() as connection:
+@asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A read-only connection of the reader role's engine, in one repeatable-read snapshot."""
+    async with engine.connect() as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        yield connection
+
+
+async def _reader(request: Request) -> AsyncIterator[AsyncConnection]:
+    async with reading(request.app.state.runtime.reader) as connection:
         yield connection
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from shared.datasets.declaration import Dataset
 from shared.datasets.extent import CRS84, EPSG4326, parse_moment
 from shared.datasets.formats import MEDIA_TYPES, Form, as_arrow, as_csv, asked_form, encode_json, features, table
 from shared.datasets.history import keeps_history, settled, version_of
+from shared.datasets.keyset import place_of, values_of
 from shared.datasets.record_query import RecordQuery
 from shared.datasets.records import Page, read_page, read_row
 from shared.datasets.view import View, unknown_dataset, view, visible_fields
@@ -28,6 +30,8 @@ from shared.errors import InvalidRequest, NotFound
 from shared.paging import paging_key, seal, unseal
 
 CACHE = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept, Accept-Language"}
+AFTER_HEADER = "Liandong-After"
+"""By which the hub names the place where a page is to begin, as JSON."""
 ROW_PARAMETERS = ("crs", "f", "known_at")
 
 
@@ -44,6 +48,11 @@ class Asked:
     def settings(self) -> Settings:
         settings: Settings = self.request.app.state.runtime.settings
         return settings
+
+    @property
+    def by_hub(self) -> bool:
+        """Whether this city's hub asks, on someone's behalf: it is told the place of each row, to merge rows of several sources."""
+        return self.caller.actor == f"{self.settings.city}/hub"
 
     @property
     def address(self) -> str:
@@ -66,10 +75,10 @@ async def items_answer(asked: Asked) -> Response:
     query = asked.query()
     form = asked_form(query.given.get("f"), asked.request.headers.get("accept", ""))
     key = paging_key(asked.settings.reader_url.get_secret_value())
-    place = unseal(key, query.given["token"], query=query.bound, caller=asked.caller) if "token" in query.given else {}
+    place = unseal(key, query.given["token"], query=query.bound, caller=asked.caller) if "token" in query.given else _told(asked)
     known_at = place.get("known_at") or query.given.get("known_at")
     seen = await asked.view(parse_moment(known_at, pointer="/known_at") if known_at else None)
-    tag = await _tag_beforehand(asked, seen, form)
+    tag = None if asked.by_hub else await _tag_beforehand(asked, seen, form)
     if tag and matches(asked.request, tag):
         return _unchanged(tag)
     page = await read_page(asked.connection, seen, query, most=asked.settings.page_limit, place=place.get("after"))
@@ -78,8 +87,22 @@ async def items_answer(asked: Asked) -> Response:
     headers = {"Content-Crs": f"<{EPSG4326 if query.swapped else CRS84}>"} | CACHE
     if following:
         headers["Link"] = f'<{following}>; rel="next"; type="{MEDIA_TYPES[form]}"'
-    body, digest = await asyncio.to_thread(_encode, page, seen, form, links, query.swapped)
+    places = [place_of(values) for values in page.order] if asked.by_hub else None
+    body, digest = await asyncio.to_thread(_encode, page, seen, form, links, query.swapped, places)
     return _answer(asked.request, body, MEDIA_TYPES[form], tag or digest, headers)
+
+
+def _told(asked: Asked) -> dict[str, Any]:
+    """Where the hub wants to go on: after a row of which it was told the place. Nobody else may say so."""
+    told = asked.request.headers.get(AFTER_HEADER)
+    if told is None or not asked.by_hub:
+        return {}
+    try:
+        place = json.loads(told)
+        values_of(place)
+    except (ValueError, KeyError, IndexError, TypeError, ArithmeticError) as error:
+        raise InvalidRequest(f"{AFTER_HEADER} is no place of a row.", pointer=f"/{AFTER_HEADER}") from error
+    return {"after": place}
 
 
 async def row_answer(asked: Asked, feature_id: str) -> Response:
@@ -175,10 +198,11 @@ def _links(asked: Asked, query: RecordQuery, form: Form, following: str | None) 
     return links + ([link(following, "next", MEDIA_TYPES[form])] if following else [])
 
 
-def _encode(page: Page, seen: View, form: Form, links: list[dict[str, str]], swapped: bool) -> tuple[bytes, str]:
+def _encode(page: Page, seen: View, form: Form, links: list[dict[str, str]], swapped: bool, places: list[list[Any]] | None = None) -> tuple[bytes, str]:
     """The page in its form, and a tag of its content, whenever it was asked."""
     about: dict[str, Any] = {"numberReturned": len(page.ids)}
     about |= {"numberMatched": page.matched} if page.matched is not None else {}
+    about |= {"places": places} if places is not None else {}
     about |= _known_at(seen)
     if form in ("csv", "arrow"):
         rows = table(page, seen)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, String, and_, func, literal, or_, tuple_
 
 from shared.datasets.view import View
+from shared.errors import InvalidRequest
 
 TEXT_LENGTH = 200
 """Texts are ordered by their first characters, so that a page token stays short."""
@@ -50,7 +51,9 @@ def _sort(view: View, name: str, descending: bool) -> Sort:
 
 def after(sorts: Sequence[Sort], place: Sequence[Any]) -> ColumnElement[bool]:
     """Rows that come after the row whose values are `place`."""
-    values = [_from_text(text) for text in place]
+    values = values_of(place)
+    if len(values) != len(sorts):
+        raise InvalidRequest("This place is of another order of rows.", pointer="/token")
     if all(not sort.nullable and not sort.descending for sort in sorts):
         return tuple_(*(sort.expression for sort in sorts)) > tuple_(*(sort.value(value) for sort, value in zip(sorts, values, strict=True)))
     *earlier, (sort, value) = zip(sorts, values, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -35,6 +35,8 @@ class Page:
     next: list[Any] | None
     matched: int | None
     """Number of rows in all pages, where it is known."""
+    order: Sequence[Sequence[Any]] = ()
+    """The sort values of each row, key last: its place among all rows."""
 
 
 async def read_page(connection: AsyncConnection, view: View, query: RecordQuery, *, most: int, place: list[Any] | None) -> Page:
@@ -52,7 +54,8 @@ async def read_page(connection: AsyncConnection, view: View, query: RecordQuery,
         statement = statement.where(after(sorts, place))
     found, whole = await _fetch(connection, statement, limit)
     following = place_of(found[-1][len(columns) - len(sorts) :]) if found and not whole else None
-    return _page(view, names, found, following, len(found) if whole and place is None else None)
+    page = _page(view, names, found, following, len(found) if whole and place is None else None)
+    return replace(page, order=[row[len(columns) - len(sorts) :] for row in found])
 
 
 async def read_row(connection: AsyncConnection, view: View, feature_id: str) -> Page:
