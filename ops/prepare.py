@@ -16,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from ops.migrate import migrate_all
 from ops.place import Place
 from ops.provision import provision, role, role_names, role_url
-from ops.redis_users import RedisUser, access_lines, service_users, user_names
-from ops.secretfiles import kept_passwords, private_folder, write_private, write_private_json
+from ops.redis_users import RedisUser, service_users, user_names
+from ops.secretfiles import kept_passwords, private_folder, write_private_json
 from ops.servers import Servers, servers_of
 from ops.services import present
 from services.hub.access.clients_file import default_clients
@@ -30,11 +30,8 @@ def prepare(place: Place) -> None:
     asyncio.run(provision(servers.postgres_url, services, passwords))
     asyncio.run(migrate_all({name: role_url(servers.postgres_url, name, "owner", passwords[role(name, "owner")]) for name in services}))
     redis_passwords = kept_passwords(place.secrets / "redis.json", user_names(services, place.city))
-    users = service_users(services, place.city, redis_passwords)
     if servers.redis is None:
-        _set_redis_users(servers.redis_url, users)
-    else:
-        write_private(servers.redis.access_file, access_lines(servers.redis.password, users))
+        _set_redis_users(servers.redis_url, service_users(services, place.city, redis_passwords))
     _keep_clients(place, services)
     private_folder(place.var / "config")
     for service in services:

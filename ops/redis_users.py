@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ops.redis import ADMIN
-from shared.bus.access import acl_rules
+from shared.streams import acl_rules
 
 
 @dataclass(frozen=True, slots=True)

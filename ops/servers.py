@@ -9,7 +9,9 @@ from ops.launching import free_port
 from ops.place import Place
 from ops.postgres import SUPERUSER, Postgres, local_postgres
 from ops.redis import ADMIN, Redis
-from ops.secretfiles import kept_passwords, private_folder, write_private_json
+from ops.redis_users import access_lines, service_users, user_names
+from ops.secretfiles import kept_passwords, private_folder, write_private, write_private_json
+from ops.services import present
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,13 @@ def servers_of(place: Place, *, choose_ports: bool = False) -> Servers:
         postgres.url() if postgres else place.postgres_url or "",
         redis.url() if redis else place.redis_url or "",
     )
+
+
+def write_users(place: Place, redis: Redis) -> None:
+    """Write the file with the users of our own Redis, which it reads when it starts."""
+    services = present()
+    passwords = kept_passwords(place.secrets / "redis.json", user_names(services, place.city))
+    write_private(redis.access_file, access_lines(redis.password, service_users(services, place.city, passwords)))
 
 
 def _ports(place: Place, choose: bool) -> dict[str, int]:

@@ -21,11 +21,12 @@ from ops.probe import ask
 from ops.process import Supervised
 from ops.runfile import write_run_file
 from ops.secretfiles import private_folder
-from ops.servers import Servers, servers_of
+from ops.servers import Servers, servers_of, write_users
 from ops.services import ROOT, present
 
 LEAST_DISK, FULL_DISK = 300 * 1024 * 1024, 16 * 1024 * 1024
-SERVICES_END_S, SERVERS_END_S = 4.0, 4.0
+SERVICES_END_S, SERVERS_END_S, UNREADY_END_S = 4.0, 4.0, 0.5
+"""How long services, servers, and services that never became ready may take to end."""
 READY_WITHIN_S = 60.0
 SAME_SIGNAL_S = 1.0
 """`timeout` and some shells send one Ctrl-C twice: to the process and to its group."""
@@ -78,14 +79,14 @@ class Supervisor:
     async def _start(self) -> None:
         began = time.monotonic()
         self._servers = await asyncio.to_thread(self._clear_the_ground)
-        if self._servers.postgres:
-            await self._launch("postgres", self._servers.postgres.launch)
-            await self._until("postgres", self._servers.postgres.ready)
-        await self._helper("ops.prepare", "The databases could not be prepared")
-        if self._servers.redis:
-            await self._launch("redis", self._servers.redis.launch)
-        services = present()
+        postgres, redis, services = self._servers.postgres, self._servers.redis, present()
+        servers = {"postgres": postgres.launch} if postgres else {}
+        servers |= {"redis": redis.launch} if redis else {}
+        await asyncio.gather(*(self._launch(name, launch) for name, launch in servers.items()))
+        if postgres:
+            await self._until("postgres", postgres.ready)
         await asyncio.gather(*(self._launch(name, lambda name=name: self._service(name)) for name in services))  # type: ignore[misc]
+        await self._helper("ops.prepare", "The databases could not be prepared")
         await asyncio.gather(*(self._until(name, lambda name=name: self._answers(name)) for name in services))  # type: ignore[misc]
         await self._helper("ops.seed", "The hub could not be made ready")
         self._ready = True
@@ -105,6 +106,8 @@ class Supervisor:
                 f"The disk of {place.var} is full: {free // 2**20} MiB are free, {LEAST_DISK // 2**20} MiB are needed. Make room, or set VAR_DIR."
             )
         place.run_file.unlink(missing_ok=True)
+        for name in wanted:
+            place.config_file(name).unlink(missing_ok=True)  # services load their libraries and wait until it is there again
         left = self._ledger.alive()
         servers = servers_of(place)
         if servers.postgres and (server := servers.postgres.leftover()):
@@ -116,7 +119,10 @@ class Supervisor:
             end_all(list(left.values()))
         if found := conflicts(wanted):
             raise LaunchError("\n".join([*found, "Stop what listens there, or move the whole city: PORT_BASE=9000 make run"]))
-        return servers_of(place, choose_ports=True)
+        servers = servers_of(place, choose_ports=True)
+        if servers.redis:
+            write_users(place, servers.redis)
+        return servers
 
     async def _launch(self, name: str, launch: Callable[[], Launch]) -> None:
         child = Supervised(launch, self.journal, self._ledger, self._write_run_file, name)
@@ -200,12 +206,12 @@ class Supervisor:
 
     async def _end(self) -> None:
         """Services first, then what they stand on; at most 10 seconds in all."""
-        self._ready = False
+        patience, self._ready = SERVICES_END_S if self._ready else UNREADY_END_S, False
         self.place.run_file.unlink(missing_ok=True)
         if self._children:
             self.journal.say("ending")
         servers = {"postgres", "redis"} & set(self._children)
-        await asyncio.gather(*(child.stop(SERVICES_END_S) for name, child in self._children.items() if name not in servers))
+        await asyncio.gather(*(child.stop(patience) for name, child in self._children.items() if name not in servers))
         await asyncio.gather(*(self._children[name].stop(SERVERS_END_S) for name in servers))
         for watcher in self._watchers:
             watcher.cancel()

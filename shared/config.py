@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -73,3 +75,13 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the settings of this process from `LIANDONG_CONFIG` and the environment."""
     return Settings()
+
+
+async def arrived_settings(patience_s: float = 60.0) -> Settings:
+    """The settings of this process, waited for: whoever prepares the databases writes the file once they are ready."""
+    file, end = os.environ.get("LIANDONG_CONFIG"), time.monotonic() + patience_s
+    while file and not await asyncio.to_thread(Path(file).exists):
+        if time.monotonic() > end:
+            raise FileNotFoundError(f"The settings file {file}, named by LIANDONG_CONFIG, has not been written within {patience_s:g} s.")
+        await asyncio.sleep(0.05)
+    return load_settings()

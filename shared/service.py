@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from shared import health, log, problems
 from shared.area_directory import AreaDirectory
-from shared.bus import dead_letter_router, run_consumers
-from shared.config import Settings, load_settings
+from shared.bus import Handler, Journal, dead_letter_router, run_consumers
+from shared.config import Settings, arrived_settings
 from shared.database import make_engine, make_sessions
 from shared.datasets.declaration import Dataset
 from shared.datasets.routes import dataset_router
@@ -43,7 +43,7 @@ class Service:
     metadata: MetaData
     datasets: Sequence[Dataset] = ()
     publishes: Sequence[type[Event]] = ()
-    on: Mapping[type[Event] | str, Callable[..., Awaitable[None]]] = field(default_factory=dict)
+    on: Mapping[type[Event] | str, Handler | Journal] = field(default_factory=dict)
     """Handlers of others' events, by event class, or by pattern (`*`, `traffic.*`): `async (envelope, event, session)`."""
     series: bool = False
     """Whether it keeps observations (`shared/series.py`): their tables are migrated with its own."""
@@ -133,7 +133,7 @@ def create_app(service: Service, settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if settings is None:
             log.configure(service.name)
-        async with _running(service, settings or load_settings()) as runtime:
+        async with _running(service, settings or await arrived_settings()) as runtime:
             app.state.runtime = runtime
             _log.info("started", version=VERSION, city=runtime.settings.city)
             yield

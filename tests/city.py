@@ -23,9 +23,9 @@ from ops.redis import Redis
 from ops.redis_users import RedisUser, access_lines, service_users
 from ops.secretfiles import private_folder, write_private, write_private_json
 from ops.services import declared
-from shared.bus.access import acl_rules
 from shared.config import Settings
 from shared.service import Service
+from shared.streams import acl_rules
 from shared.testing import Issuer
 
 REDIS_DATABASES = 512

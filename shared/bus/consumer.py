@@ -16,7 +16,6 @@ from redis.exceptions import ResponseError
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from shared.bus.access import stream_name
 from shared.bus.deadletters import requested, settle
 from shared.bus.delivery import Delivery, Displaced
 from shared.bus.entries import Entry, Fault, read_entry
@@ -25,6 +24,7 @@ from shared.bus.held import Held
 from shared.bus.link import Command, Link, open_link
 from shared.bus.measures import HELD, report, states
 from shared.database import driver_url
+from shared.streams import stream_name
 
 if TYPE_CHECKING:
     from shared.service import Runtime

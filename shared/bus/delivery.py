@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from shared import log
 from shared.bus.entries import PROCESSED_KEEP, Entry, Fault
 from shared.bus.handlers import Handlers
+from shared.bus.journal import Journal
 from shared.bus.measures import CONSUMED, DEAD_LETTERS, LAG
 from shared.bus.tables import dead_letters, delivery_attempts, processed
 
@@ -53,12 +54,18 @@ class Delivery:
         """A transaction on the session that holds the lock: whoever lost the lock cannot commit."""
         if self._connection.invalidated or self._connection.closed:
             raise Displaced
-        session = AsyncSession(self._connection, expire_on_commit=False, info={"runtime": self._runtime})
+        session = AsyncSession(self._connection, expire_on_commit=False, info={"runtime": self._runtime, "kept": []})
         async with asyncio.timeout(self._patience_s), session, session.begin():
             yield session
+        for journal, kept in session.info["kept"]:
+            journal.kept(self._runtime, kept)
 
     async def apply(self, entries: Sequence[Entry], *, counted: bool = False) -> None:
         """Let all of them take effect, or raise what a handler raised, with no effect. `counted`: they have rows in `delivery_attempts`."""
+        if not counted and (journal := self._journal(entries)):
+            await self._keep(journal, entries)
+            self._measure(entries)
+            return
         async with self.transaction() as session:
             await _bury(session, [(entry, entry.fault, 0) for entry in entries if entry.fault])
             sound = [entry for entry in entries if not entry.fault]
@@ -106,13 +113,36 @@ class Delivery:
         async with self.transaction() as session:
             await session.execute(_PURGE, {"keep": PROCESSED_KEEP, "batch": PURGE_BATCH})
 
+    def _journal(self, entries: Sequence[Entry]) -> Journal | None:
+        """The journal that is all that these entries need, if that is so."""
+        kinds = {entry.envelope.type for entry in entries if entry.envelope and not entry.fault}
+        return None if any(entry.fault for entry in entries) else self._handlers.journal(kinds)
+
+    async def _keep(self, journal: Journal, entries: Sequence[Entry]) -> None:
+        """One statement is the whole transaction, on the session that holds the lock."""
+        if self._connection.invalidated or self._connection.closed:
+            raise Displaced
+        async with asyncio.timeout(self._patience_s):
+            driver = (await self._connection.get_raw_connection()).driver_connection
+            kept = await journal.write(driver, entries, journal.taking)
+        journal.kept(self._runtime, kept)
+
     async def _handle(self, entry: Entry, session: AsyncSession) -> None:
         envelope = entry.envelope
         if envelope is None:
             raise ValueError("the payload is not a CloudEvent")
         log.traceparent.set(log.new_traceparent(envelope.traceparent))
         for handler, expected in self._handlers.of(envelope.type):
-            await handler(envelope, expected.from_envelope(envelope) if expected else None, session)
+            if isinstance(handler, Journal):
+                await self._keep_too(handler, entry, session)
+            else:
+                await handler(envelope, expected.from_envelope(envelope) if expected else None, session)
+
+    async def _keep_too(self, journal: Journal, entry: Entry, session: AsyncSession) -> None:
+        """Beside other handlers, in their transaction."""
+        driver = (await (await session.connection()).get_raw_connection()).driver_connection
+        kept = await journal.write(driver, [entry], journal.plain)
+        session.info["kept"].append((journal, kept))
 
     def _measure(self, entries: Sequence[Entry]) -> None:
         now = datetime.now(UTC)

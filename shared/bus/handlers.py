@@ -8,24 +8,25 @@ from functools import lru_cache
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.bus.journal import Journal
 from shared.events.model import CloudEvent, Event
 
 Handler = Callable[[CloudEvent, Event | None, AsyncSession], Awaitable[None]]
 """`async (envelope, event, session)`: `event` is None for handlers of a pattern; `session.info["runtime"]` is the service's runtime."""
-Handled = Mapping[type[Event] | str, Handler]
+Handled = Mapping[type[Event] | str, Handler | Journal]
 _WILD = frozenset("*?[")
 
 
 class Handlers:
     """The reactions that a service declares in `Service.on`."""
 
-    def __init__(self, on: Mapping[type[Event] | str, Handler]) -> None:
+    def __init__(self, on: Handled) -> None:
         self._on = on
         self.of = lru_cache(maxsize=1000)(self._of)
 
-    def _of(self, kind: str) -> tuple[tuple[Handler, type[Event] | None], ...]:
+    def _of(self, kind: str) -> tuple[tuple[Handler | Journal, type[Event] | None], ...]:
         """The handlers of a type of event, in the order of their declaration, with the class that they expect."""
-        found: list[tuple[Handler, type[Event] | None]] = []
+        found: list[tuple[Handler | Journal, type[Event] | None]] = []
         for wanted, handler in self._on.items():
             if isinstance(wanted, str):
                 if fnmatchcase(kind, wanted):
@@ -33,6 +34,12 @@ class Handlers:
             elif wanted.type == kind:
                 found.append((handler, wanted))
         return tuple(found)
+
+    def journal(self, kinds: Iterable[str]) -> Journal | None:
+        """The journal that is all that handles these types of event, if there is one."""
+        found = {handlers[0][0] if len(handlers) == 1 else None for handlers in map(self.of, kinds)}
+        only = found.pop() if len(found) == 1 else None
+        return only if isinstance(only, Journal) else None
 
     def sources(self, everyone: Iterable[str]) -> list[str]:
         """The services whose streams must be read: the first word of a type names its publisher; a pattern without one needs everyone's."""

@@ -13,12 +13,12 @@ import structlog
 from redis.exceptions import ResponseError
 from ulid import ULID
 
-from shared.bus.access import epoch_name, stream_name
 from shared.bus.link import Link, open_link
 from shared.bus.measures import PUBLISHED, report
 from shared.commits import place, waking
 from shared.config import Settings
 from shared.outbox.retention import Retention, StreamId, parse_id
+from shared.streams import epoch_name, stream_name
 
 if TYPE_CHECKING:
     from shared.service import Runtime
