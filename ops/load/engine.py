@@ -116,7 +116,8 @@ class Load:
         answer = self.sender.send(Request(declared.method, declared.path, orjson.dumps(rows), MEDIA_TYPES["json"], key))
         for outcome in OUTCOMES:
             self.report.declared[outcome] += answer[outcome]
-        self.report.refused_declarations += [f"{error['code']}: {error['detail']}" for error in answer["errors"]]
+        refused = [f"{error['code']}: {error['detail']}" for error in answer["errors"]]
+        self.report.refused_declarations = list(dict.fromkeys([*self.report.refused_declarations, *refused]))
 
     def _settle(self, until: int) -> None:
         """Wait until at most so many batches are under way. Raises what one of them failed with."""

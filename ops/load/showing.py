@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from ops.load.engine import Watch
 from ops.load.mapping import SHIPPED, FileMapping
 from ops.load.opening import survey
 from ops.load.preview import Preview
-from ops.load.tally import OUTCOMES, Report, Tally
+from ops.load.tally import OUTCOMES, SERVICE, UNLISTED, Report, Tally
 
-NAMED = 5
+NAMED, LONGEST_ROW = 5, 300
 
 
 @contextmanager
@@ -35,76 +35,79 @@ def progress_of(paths: Sequence[Path], console: Console) -> Iterator[Watch]:
 
 
 def show_report(report: Report, console: Console) -> None:
-    """The table of files, the sum that adds up, and why rows were rejected."""
-    console.print(_table(report))
+    """Every file's sums, and why rows were rejected."""
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    say(f"{report.mapping} → {report.target}", style="bold")
     total = report.total
-    cells = f" × {total.values_per_line} values" if total.values_per_line > 1 else ""
-    added = f" + {total.added:,} of the mapping's own" if total.added else ""
-    empty = f" = {total.empty:,} empty + {total.rows:,} rows" if total.values_per_line > 1 else f" = {total.rows:,} rows"
-    unsent = f" + {total.unsent:,} not sent" if total.unsent else ""
-    console.print(f"{total.lines:,} lines{cells}{added}{empty}{unsent}", highlight=False)
-    console.print(f"{total.rows:,} rows = " + " + ".join(f"{total.counts[outcome]:,} {outcome}" for outcome in OUTCOMES), highlight=False)
+    for tally in (*report.files, *((total,) if len(report.files) > 1 else ())):
+        say(f"{tally.name}\n  {_sent(tally)}\n  {_became(tally)}")
     if any(report.declared.values()):
-        console.print("declared before them: " + ", ".join(f"{count:,} {outcome}" for outcome, count in report.declared.items() if count), highlight=False)
+        say("declared before them: " + ", ".join(f"{count:,} {outcome}" for outcome, count in report.declared.items() if count))
     for refused in report.refused_declarations[:NAMED]:
-        console.print(f"  {refused}", markup=False, highlight=False, style="yellow")
+        say(f"  {refused}", style="yellow")
     if report.repaired:
-        console.print(f"polygons that crossed themselves, repaired by the hub: {', '.join(report.repaired)}", highlight=False)
-    for tally in report.files:
-        _show_reasons(tally, console)
+        say(f"polygons that crossed themselves, repaired by the hub: {', '.join(report.repaired)}")
+    _show_reasons(report.files[0] if len(report.files) == 1 else total, say)
     rate = f", {total.rows / report.seconds:,.0f} rows/s" if report.seconds else ""
     again = f", {report.retries} requests sent again" if report.retries else ""
-    console.print(f"{report.seconds:,.1f} s{rate}{again}", highlight=False)
+    say(f"{report.seconds:,.1f} s{rate}{again}")
     if report.stopped:
-        console.print(f"Stopped: {report.stopped}", style="red", markup=False, highlight=False, soft_wrap=True)
-        console.print("The same command may be run again: what is recorded then counts as duplicates.", highlight=False)
+        say(f"Stopped: {report.stopped}", style="red")
+        say("The same command may be run again: what is recorded then counts as duplicates.")
 
 
-def _table(report: Report) -> Table:
-    table = Table(title=f"{report.mapping} → {report.target}", title_justify="left")
-    wide = any(tally.values_per_line > 1 for tally in report.files)
-    for name in ("file", "lines", *(("empty",) if wide else ()), "rows", *OUTCOMES):
-        table.add_column(name, justify="left" if name == "file" else "right")
-    for tally in report.files:
-        numbers = [tally.lines, *((tally.empty,) if wide else ()), tally.rows, *tally.counts.values()]
-        table.add_row(tally.name, *(f"{number:,}" for number in numbers))
-    return table
+def _sent(tally: Tally) -> str:
+    """What the file holds, as a sum."""
+    values = f" × {tally.values_per_line} values" if tally.values_per_line > 1 else ""
+    added = f" + {tally.added:,} of the mapping's own" if tally.added else ""
+    empty = f"{tally.empty:,} empty + " if tally.values_per_line > 1 else ""
+    unsent = f" + {tally.unsent:,} not sent" if tally.unsent else ""
+    blank = f" (and {tally.blank:,} without any text)" if tally.blank else ""
+    return f"{tally.lines:,} lines{values}{added} = {empty}{tally.rows:,} rows{unsent}{blank}"
 
 
-def _show_reasons(tally: Tally, console: Console) -> None:
-    for (where, code), reason in sorted(tally.reasons.items(), key=lambda item: -item[1].rows):
-        who = "by the service" if where == "service" else "before sending"
-        console.print(f"{tally.name}: {reason.rows:,} rejected {who}: {code}", style="yellow", markup=False, highlight=False)
+def _became(tally: Tally) -> str:
+    return f"{tally.rows:,} rows = " + " + ".join(f"{tally.counts[outcome]:,} {outcome}" for outcome in OUTCOMES)
+
+
+def _show_reasons(tally: Tally, say: Callable[..., None]) -> None:
+    for where, code, reason in tally.by_rows:
+        if code == UNLISTED:
+            say(f"{reason.rows:,} rejected by the service, more than it lists one by one; the reasons here are those of the first.", style="yellow")
+            continue
+        say(f"{reason.rows:,} rejected {'by the service' if where == SERVICE else 'before sending'}: {code}", style="yellow")
         for example in reason.examples:
-            place = f"line {example['line']}" if example["line"] else "–"
+            file = f"{example['file']}, " if "file" in example else ""
+            place = f"line {example['line']}" if example["line"] else "a row of the mapping's own"
             column = f", {example['column']}" if "column" in example else ""
-            console.print(f"  {place}{column}: {example['detail']}", markup=False, highlight=False, soft_wrap=True)
+            say(f"  {file}{place}{column}: {example['detail']}")
 
 
 def show_previews(previews: Sequence[Preview], mapping: FileMapping, console: Console) -> None:
     """What would be sent."""
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     target = mapping.target
-    console.print(f"{mapping.title.zh} · {mapping.title.en}", highlight=False)
+    say(f"{mapping.title.zh} · {mapping.title.en}", style="bold")
     for each in previews:
-        lines = f"{each.tally.lines + each.tally.blank:,} lines read: {each.ready:,} rows ready, {each.tally.counts['rejected']:,} rejected"
-        console.print(f"{each.tally.name}: {lines}", highlight=False)
+        say(f"{each.tally.name}: {each.tally.lines:,} lines read, {each.ready:,} rows ready, {each.tally.counts['rejected']:,} rejected")
         if mapping.declare and each.declared:
-            console.print(f"{mapping.declare.method} {target.service}{mapping.declare.path}, first:", highlight=False)
-            _show_rows(each.declared, console)
-        console.print(f"{target.method} {target.service}{target.path}, first:", highlight=False)
-        _show_rows(each.rows, console)
-        _show_reasons(each.tally, console)
+            say(f"{mapping.declare.method} {target.service}{mapping.declare.path}, first:")
+            _show_rows(each.declared, say)
+        say(f"{target.method} {target.service}{target.path}, first:")
+        _show_rows(each.rows, say)
+        _show_reasons(each.tally, say)
 
 
-def _show_rows(rows: Sequence[object], console: Console) -> None:
+def _show_rows(rows: Sequence[object], say: Callable[..., None]) -> None:
     for row in rows:
         text = orjson.dumps(row).decode()
-        console.print(f"  {text[:300]}{'…' if len(text) > 300 else ''}", markup=False, highlight=False, soft_wrap=True)
+        say(f"  {text[:LONGEST_ROW]}{'…' if len(text) > LONGEST_ROW else ''}")
 
 
 def show_mappings(mappings: Sequence[FileMapping], console: Console) -> None:
     """Shipped mappings with where their originals are published."""
-    table = Table("mapping", "loads · 内容", "into", "original", "licence", title=str(SHIPPED), title_justify="left", show_lines=True)
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    say(f"in {SHIPPED}")
     for each in mappings:
-        table.add_row(each.name, f"{each.title.zh}\n{each.title.en}", f"{each.target.service}{each.target.path}", each.source, each.licence)
-    console.print(table)
+        say(each.name, style="bold")
+        say(f"  {each.title.zh}\n  {each.title.en}\n  → {each.target.service}{each.target.path}\n  {each.source}\n  {each.licence}")

@@ -11,6 +11,8 @@ from ops.load.rows import Batch
 EXAMPLES = 3
 """Rows shown for each reason, the first ones of the file."""
 FILE, SERVICE = "file", "service"
+UNLISTED = "not listed"
+"""The service counts every rejected row and lists the first of each batch."""
 OUTCOMES = ("taken", "corrected", "duplicates", "rejected")
 
 
@@ -21,11 +23,17 @@ class Reason:
     rows: int = 0
     examples: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, rows: int, line: int | None, column: str, detail: str) -> None:
+    def add(self, rows: int, line: int, column: str, detail: str) -> None:
+        """Line 0 is a row of the mapping's own."""
         self.rows += rows
         self.examples.append({"line": line, **({"column": column} if column else {}), "detail": detail})
-        self.examples.sort(key=lambda example: example["line"] or 0)
+        self.examples.sort(key=lambda example: example["line"])
         del self.examples[EXAMPLES:]
+
+    def merge(self, other: Reason, file: str) -> None:
+        """Add another file's rows; its examples then say which file."""
+        self.rows += other.rows
+        self.examples = [*self.examples, *({"file": file, **example} for example in other.examples)][:EXAMPLES]
 
 
 @dataclass(slots=True)
@@ -70,13 +78,11 @@ class Tally:
             self.counts[outcome] += answer[outcome]
         for error in answer["errors"]:
             place = error["row"] - added
-            line = int(batch.lines[place]) if place >= 0 else None
+            line = int(batch.lines[place]) if place >= 0 else 0
             column = batch.sources[place] if place >= 0 and batch.sources else ""
             self._reason(SERVICE, error["code"]).add(1, line, column, error["detail"])
         if answer["unlisted_errors"]:
-            self._reason(SERVICE, "unlisted").add(
-                answer["unlisted_errors"], None, "", "The service counts them without listing each; the reasons above go for them."
-            )
+            self._reason(SERVICE, UNLISTED).rows += answer["unlisted_errors"]
 
     def merge(self, other: Tally) -> None:
         """Add another file's account to this one."""
@@ -84,6 +90,8 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for outcome in OUTCOMES:
             self.counts[outcome] += other.counts[outcome]
+        for (where, code), reason in other.reasons.items():
+            self._reason(where, code).merge(reason, other.name)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -96,11 +104,13 @@ class Tally:
             "rows": self.rows,
             **self.counts,
             "unsent": self.unsent,
-            "reasons": [
-                {"where": where, "code": code, "rows": reason.rows, "examples": reason.examples}
-                for (where, code), reason in sorted(self.reasons.items(), key=lambda item: -item[1].rows)
-            ],
+            "reasons": [{"where": where, "code": code, "rows": reason.rows, "examples": reason.examples} for where, code, reason in self.by_rows],
         }
+
+    @property
+    def by_rows(self) -> list[tuple[str, str, Reason]]:
+        """Where, code, reason: the most frequent first."""
+        return sorted(((where, code, reason) for (where, code), reason in self.reasons.items()), key=lambda each: -each[2].rows)
 
     def _reason(self, where: str, code: str) -> Reason:
         return self.reasons.setdefault((where, code), Reason())
@@ -116,6 +126,7 @@ class Report:
     declared: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     """What the rows refer to, sent before them."""
     refused_declarations: list[str] = field(default_factory=list)
+    """Why declarations were not taken, each reason once."""
     repaired: list[str] = field(default_factory=list)
     """Areas whose polygon the hub had to repair."""
     seconds: float = 0.0
