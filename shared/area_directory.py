@@ -65,18 +65,19 @@ class AreaDirectory:
         self._engine, self._reader, self._http, self._hub_url = engine, reader, http, hub_url
         self._remembered = cache_dir / "areas.json"
         self._version: str | None = None
+        self._generation = 0
+        """Grows whenever the areas have changed."""
         self._index: ShapeIndex | None = None
-        self._refreshing = asyncio.Lock()
+        self._indexed = -1
+        self._indexing, self._refreshing = asyncio.Lock(), asyncio.Lock()
         self._begun, self._changed = 0.0, False
         self._hurry_after = 0.0
 
     async def known(self, codes: Iterable[str]) -> set[str]:
         """Those of the codes that the area table has, of whatever validity."""
-        wanted = set(codes)
+        wanted, seen = set(codes), self._generation
         found = await self._stored(wanted)
-        if found != wanted and await self._hurry():
-            found = await self._stored(wanted)
-        return found
+        return found if found == wanted or not await self._renewed(seen) else await self._stored(wanted)
 
     async def locate(
         self, points: Sequence[tuple[float, float]], within: Sequence[str | None] | None = None, at: Sequence[date] | None = None
@@ -87,14 +88,14 @@ class AreaDirectory:
         """
         coarser = within or [None] * len(points)
         days = at or [datetime.now(UTC).date()] * len(points)
+        seen = self._generation
         found = (await self._shapes()).find(points, coarser, days)
-        if None in found and await self._hurry():
-            found = (await self._shapes()).find(points, coarser, days)
-        return found
+        return found if None not in found or not await self._renewed(seen) else (await self._shapes()).find(points, coarser, days)
 
     def outdated(self) -> None:
         """Forget what was read: this process has just changed the table."""
-        self._version = self._index = None
+        self._version = None
+        self._generation += 1
 
     async def run(self) -> None:
         """Keep the copy in step; a hub that does not answer is asked again later."""
@@ -126,19 +127,20 @@ class AreaDirectory:
             self._version = known
         if self._version == known:
             return False
-        self._index = None
+        self._generation += 1
         return True
 
-    async def _hurry(self) -> bool:
-        if time.monotonic() < self._hurry_after:
-            return False
-        try:
-            async with asyncio.timeout(self.patience_s):
-                return await self.refresh()
-        except (httpx.HTTPError, SQLAlchemyError, OSError, TimeoutError, ValueError):
-            return False
-        finally:
-            self._hurry_after = time.monotonic() + self.patience_s
+    async def _renewed(self, seen: int) -> bool:
+        """Ask the hub at once, unless it has just been asked; whether the areas are others than those of the generation `seen`."""
+        if time.monotonic() >= self._hurry_after or self._refreshing.locked():
+            try:
+                async with asyncio.timeout(self.patience_s):
+                    await self.refresh()
+            except (httpx.HTTPError, SQLAlchemyError, OSError, TimeoutError, ValueError) as error:
+                _log.warning("areas not refreshed", error=repr(error))
+            finally:
+                self._hurry_after = time.monotonic() + self.patience_s
+        return self._generation != seen
 
     async def _fetch(self, known: str | None) -> tuple[str, list[dict[str, Any]]] | None:
         """All areas of one version, or None if the hub has no other than `known`."""
@@ -191,11 +193,13 @@ class AreaDirectory:
             return set(await connection.scalars(select(areas.c.code).where(areas.c.code == func.any(list(codes)))))
 
     async def _shapes(self) -> ShapeIndex:
-        if self._index is None:
-            from shared.shapes import index_of  # shapely costs memory; only services that locate points carry it
+        async with self._indexing:
+            if self._index is None or self._indexed != self._generation:
+                from shared.shapes import index_of  # shapely costs memory; only services that locate points carry it
 
-            columns = (areas.c.code, *(areas.c[level] for level in LEVELS), areas.c.valid_from, areas.c.valid_to, areas.c.geometry.cast(Text))
-            async with self._reader.connect() as connection:
-                rows = (await connection.execute(select(*columns).where(areas.c.geometry.is_not(None)))).all()
-            self._index = await asyncio.to_thread(index_of, rows)
-        return self._index
+                self._indexed = self._generation  # what changes from here on makes it outdated
+                columns = (areas.c.code, *(areas.c[level] for level in LEVELS), areas.c.valid_from, areas.c.valid_to, areas.c.geometry.cast(Text))
+                async with self._reader.connect() as connection:
+                    rows = (await connection.execute(select(*columns).where(areas.c.geometry.is_not(None)))).all()
+                self._index = await asyncio.to_thread(index_of, rows)
+            return self._index

@@ -182,6 +182,19 @@ async def test_a_service_follows_the_master_and_outlives_it(city: City):
         assert await areas.locate([(112.85, 27.85)]) == ["430302"]
 
 
+async def test_loads_that_run_side_by_side_all_see_the_areas_that_have_just_come(city: City):
+    toy_settings = city.settings(TOY)
+    async with serving(create_app(hub, city.settings("hub"))) as master:
+        app = create_app(TOY, toy_settings.model_copy(update={"hub_url": str(master.base_url).rstrip("/")}))
+        async with running(app):
+            areas = app.state.runtime.areas
+            await areas.refresh()
+            await Loader(master, city.headers("hub", scope="hub:admin"))(*ROOTS, YUHU)
+            found = await asyncio.gather(*(areas.locate([(112.85, 27.85), (1, 1)]) for _ in range(8)))
+            assert found == [["430302", None]] * 8
+            assert await asyncio.gather(*(areas.known(["430302"]) for _ in range(8))) == [{"430302"}] * 8
+
+
 async def test_unknown_codes_do_not_make_a_service_ask_the_hub_each_time(city: City):
     app = create_app(TOY, city.settings(TOY))
     async with running(app):
