@@ -20,9 +20,9 @@ from tests.shared.datasets.watch import DDL, SERVICE
 
 POSTS = "INSERT INTO posts (code, name, keeper, recorded_by) VALUES ('p1', 'North gate', 'Li', 'test'), ('p2', 'South gate', 'Wu', 'test')"
 REPORTS = """
-INSERT INTO reports (id, kind, level, height, urgent, seen_at, day, area, lon, lat, observer, plan, draft, post, recorded_by) VALUES
- ('r1', 'flood', 3, 1.5, true,  '2026-11-01T00:00:00Z', '2026-11-01', '430302', 112.90, 27.80, 'Zhang', 'plan a', 'draft a', 'p1', 'test'),
- ('r2', 'fire',  1, NULL, false, '2026-11-01T12:00:00Z', '2026-11-01', '430302001', 112.95, 27.85, 'Wang', 'plan b', 'draft b', 'p2', 'test'),
+INSERT INTO reports (id, kind, level, height, urgent, seen_at, day, area, lon, lat, observer, plan, sketch, post, recorded_by) VALUES
+ ('r1', 'flood', 3, 1.5, true,  '2026-11-01T00:00:00Z', '2026-11-01', '430302', 112.90, 27.80, 'Zhang', 'plan a', 'sketch a', 'p1', 'test'),
+ ('r2', 'fire',  1, NULL, false, '2026-11-01T12:00:00Z', '2026-11-01', '430302001', 112.95, 27.85, 'Wang', 'plan b', 'sketch b', 'p2', 'test'),
  ('r3', 'crowd', NULL, 0.5, NULL, '2026-11-02T00:00:00Z', NULL, '430304', 179.90, -10.0, 'Zhao', NULL, NULL, NULL, 'test'),
  ('r4', NULL,    7, -2.0, true,  '2026-11-03T00:00:00Z', '2026-11-03', '430103', -179.90, -10.0, 'Qian', NULL, NULL, 'p1', 'test'),
  ('r5', '水',     5, 2.5, false, '2026-11-04T00:00:00.000001Z', '2026-11-04', '43', NULL, NULL, 'Sun', NULL, NULL, 'p9', 'test')

@@ -309,12 +309,12 @@ def test_a_refusal_names_what_is_wrong(text: str, says: str) -> None:
     assert says in refused.value.detail
 
 
-@pytest.mark.parametrize("name", ["observer", "keeper", "plan", "draft", "observe", "recorded_by", "lon", "geometri"])
+@pytest.mark.parametrize("name", ["observer", "keeper", "plan", "sketch", "observe", "recorded_by", "lon", "geometri"])
 def test_hidden_fields_are_as_unknown_as_those_that_are_not_there(name: str) -> None:
     with pytest.raises(UnknownField) as refused:
         compile_filter(f"{name} = 'x'", VIEW)
     told = refused.value.detail.replace(repr(name), "")
-    assert not any(hidden in told for hidden in ("observer", "keeper", "plan", "draft"))
+    assert not any(hidden in told for hidden in ("observer", "keeper", "plan", "sketch"))
 
 
 def test_a_moment_is_the_same_in_every_offset(truths: Truths) -> None:

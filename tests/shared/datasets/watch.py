@@ -40,7 +40,7 @@ reports = Table(
     Column("lat", Double),
     Column("observer", Text),
     Column("plan", Text),
-    Column("draft", Text),
+    Column("sketch", Text),
     Column("post", Text),
     *recorded_columns(),
 )
@@ -82,7 +82,7 @@ REPORTS = Dataset(
         Field(name="observer", type="string", title=name("Observer"), personal=Personal.PERSONAL),
         Field(name="keeper", column="posts.keeper", type="string", title=name("Keeper"), personal=Personal.SENSITIVE),
         Field(name="plan", type="string", title=name("Plan"), grade=DataGrade.IMPORTANT),
-        Field(name="draft", type="string", title=name("Draft"), sharing=Sharing.NONE),
+        Field(name="sketch", type="string", title=name("Draft"), sharing=Sharing.NONE),
     ),
     joins=(Join(name="posts", table=posts, on=("post", "code")),),
     time="seen_at",
