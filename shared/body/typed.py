@@ -68,7 +68,7 @@ def _listed_texts(column: list[Any], name: str, rejections: Rejections) -> Texts
     proper = column
     if not set(map(type, column)) <= {str, type(None)}:
         proper = [value if isinstance(value, str) else None for value in column]
-        wrong = np.array([value is not None and not isinstance(value, str) for value in column])
+        wrong = np.array([value is not None and not isinstance(value, str) for value in column], dtype=np.bool_)
         rejections.reject(wrong, name, "not-a-text", lambda index: f"{name} must be text, not {_shown(column[index])}.")
     values = [value for value in dict.fromkeys(proper) if value is not None]
     codes: dict[str | None, int] = {None: -1} | {value: code for code, value in enumerate(values)}
@@ -117,9 +117,9 @@ def _fast_numbers(column: Column) -> tuple[Numbers, Mask] | None:
 
 def _slow_numbers(column: list[Any], name: str, rejections: Rejections) -> tuple[Numbers, Mask]:
     values = [_number(value) for value in column]
-    wrong = np.array([value is None and sent is not None for value, sent in zip(values, column, strict=True)])
+    wrong = np.array([value is None and sent is not None for value, sent in zip(values, column, strict=True)], dtype=np.bool_)
     rejections.reject(wrong, name, "not-a-number", lambda index: f"{name} must be a number, not {_shown(column[index])}.")
-    missing = np.array([sent is None for sent in column])
+    missing = np.array([sent is None for sent in column], dtype=np.bool_)
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64), missing
 
 
@@ -174,9 +174,9 @@ def _fast_moments(column: Column) -> tuple[Moments, Mask] | None:
 def _slow_moments(column: list[Any], name: str, rejections: Rejections) -> tuple[Moments, Mask]:
     parsed = [_moment(value) for value in column]
     for code, why in (("not-a-time", "is not a time; write it as 2026-11-22T08:00:00+08:00"), ("time-without-zone", "has no zone; add Z or +08:00")):
-        wrong = np.array([value == code for value in parsed])
+        wrong = np.array([value == code for value in parsed], dtype=np.bool_)
         rejections.reject(wrong, name, code, _explain(column, name, why))
-    missing = np.array([value is None for value in column])
+    missing = np.array([value is None for value in column], dtype=np.bool_)
     return np.array([value if isinstance(value, int) else BEYOND for value in parsed], dtype=np.int64), missing
 
 

@@ -54,15 +54,25 @@ def hourly(code: str, measured: str, **others: Any) -> dict[str, Any]:
     return {"station": code, "property": measured, "timing": "begin", "interval_s": 3600, **others}
 
 
-@pytest.fixture
-async def env(city: City) -> AsyncIterator[Env]:
-    """Stations A and B, in two districts, that measure particles, nitrogen dioxide and ozone each hour."""
+EMPTIED = "TRUNCATE observations, observations_hourly, observations_history, series, series_history, stations, stations_history, outbox, idempotency, areas"
+
+
+@pytest.fixture(scope="module")
+async def running_env(city: City) -> AsyncIterator[Env]:
+    """The service of a module's tests."""
     settings = city.settings("env")
-    for code, level in AREAS:
-        city.sql(settings, "INSERT INTO areas (code, level, name_zh, kind, recorded_by) VALUES ($1, $2, $1, 'administrative', 'test')", code, level)
     app = create_app(service, settings)
     async with running(app) as client:
-        made = Env(app, settings, client, city, city.headers("env", scope="env:read env:write", areas=["*"], subject="client:env-system"))
-        await made.put("/stations", [station("A"), station("B", "430304")])
-        await made.put("/series", [hourly(code, measured) for code in ("A", "B") for measured in ("pm25", "pm10", "no2", "o3")])
-        yield made
+        yield Env(app, settings, client, city, city.headers("env", scope="env:read env:write", areas=["*"], subject="client:env-system"))
+
+
+@pytest.fixture
+async def env(running_env: Env) -> Env:
+    """Stations A and B, in two districts, that measure particles, nitrogen dioxide and ozone each hour; nothing else is recorded."""
+    running_env.sql(EMPTIED)
+    listed = "SELECT code, level, code, 'administrative', 'test' FROM unnest($1::text[], $2::text[]) AS a (code, level)"
+    running_env.sql(f"INSERT INTO areas (code, level, name_zh, kind, recorded_by) {listed}", *map(list, zip(*AREAS, strict=True)))
+    running_env.app.state.runtime.own.forget()
+    await running_env.put("/stations", [station("A"), station("B", "430304")])
+    await running_env.put("/series", [hourly(code, measured) for code in ("A", "B") for measured in ("pm25", "pm10", "no2", "o3")])
+    return running_env

@@ -83,37 +83,46 @@ class Gauges:
         assert wrong == []
 
 
-@pytest.fixture
-async def gauges(city: City) -> AsyncIterator[Gauges]:
-    settings = city.settings(service)
-    app = create_app(service, settings)
+KINDS = {
+    "g1": ("instant", None, "Asia/Shanghai"),
+    "g2": ("end", 3600, "Asia/Shanghai"),
+    "g3": ("begin", 60, "Asia/Shanghai"),
+    "g4": ("begin", 3600, "Asia/Kathmandu"),
+}
+ROWS = [
+    {
+        "feature": name,
+        "property": measured,
+        "unit": "m",
+        "timing": timing,
+        "interval_s": interval,
+        "hour_needs": hour_needs(interval),
+        "timezone": zone,
+        "whole_hours": whole_hours(zone),
+        "area": "430302",
+        "recorded_by": "test",
+    }
+    for name, (timing, interval, zone) in KINDS.items()
+    for measured in ("level", "crest")
+]
+
+
+@pytest.fixture(scope="module")
+async def runtime(city: City) -> AsyncIterator[Runtime]:
+    app = create_app(service, city.settings(service))
     async with running(app):
-        runtime: Runtime = app.state.runtime
-        kinds = {
-            "g1": ("instant", None, "Asia/Shanghai"),
-            "g2": ("end", 3600, "Asia/Shanghai"),
-            "g3": ("begin", 60, "Asia/Shanghai"),
-            "g4": ("begin", 3600, "Asia/Kathmandu"),
-        }
-        rows = [
-            {
-                "feature": name,
-                "property": measured,
-                "unit": "m",
-                "timing": timing,
-                "interval_s": interval,
-                "hour_needs": hour_needs(interval),
-                "timezone": zone,
-                "whole_hours": whole_hours(zone),
-                "area": "430302",
-                "recorded_by": "test",
-            }
-            for name, (timing, interval, zone) in kinds.items()
-            for measured in ("level", "crest")
-        ]
-        async with runtime.engine.begin() as connection:
-            await connection.execute(insert(series), rows)
-        yield Gauges(runtime, city, SeriesDirectory())
+        async with app.state.runtime.engine.begin() as connection:
+            await connection.execute(insert(series), ROWS)
+        yield app.state.runtime
+
+
+@pytest.fixture
+def gauges(runtime: Runtime, city: City) -> Gauges:
+    found = Gauges(runtime, city, SeriesDirectory())
+    found.sql("TRUNCATE observations, observations_hourly, observations_history")
+    for (partition,) in found.sql("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'observations'::regclass"):
+        found.sql(f"DROP TABLE {partition}")
+    return found
 
 
 def at(hour: float, day: int = 1) -> datetime:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import ARRAY, Text, bindparam, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import ColumnElement, true
 
@@ -23,11 +23,11 @@ from shared.series import hour_needs, series, whole_hours
 
 _FOLLOW = text("""
     UPDATE series SET area = s.area, lon = s.lon, lat = s.lat, name_zh = s.name_zh, name_en = s.name_en,
-        timezone = s.timezone, whole_hours = CAST(:whole AS jsonb) ? s.timezone, recorded_by = s.recorded_by
+        timezone = s.timezone, whole_hours = s.timezone = ANY(:whole), recorded_by = s.recorded_by
     FROM stations s WHERE s.code = series.feature AND s.code = ANY(:codes)
     AND (series.area, series.lon, series.lat, series.name_zh, series.name_en, series.timezone)
         IS DISTINCT FROM (s.area, s.lon, s.lat, s.name_zh, s.name_en, s.timezone)
-""")
+""").bindparams(bindparam("codes", type_=ARRAY(Text)), bindparam("whole", type_=ARRAY(Text)))
 
 
 async def save_stations(
