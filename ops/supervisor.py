@@ -25,8 +25,8 @@ from ops.servers import Servers, servers_of, write_users
 from ops.services import ROOT, present
 
 LEAST_DISK, FULL_DISK = 300 * 1024 * 1024, 16 * 1024 * 1024
-SERVICES_END_S, SERVERS_END_S, UNREADY_END_S = 4.0, 4.0, 0.5
-"""How long services, servers, and services that never became ready may take to end."""
+ALL_END_S, SERVICES_END_S, UNREADY_END_S = 9.0, 4.0, 0.5
+"""How long everything, the services of it, and services that never became ready may take to end."""
 READY_WITHIN_S = 60.0
 SAME_SIGNAL_S = 1.0
 """`timeout` and some shells send one Ctrl-C twice: to the process and to its group."""
@@ -206,13 +206,14 @@ class Supervisor:
 
     async def _end(self) -> None:
         """Services first, then what they stand on; at most 10 seconds in all."""
+        end = time.monotonic() + ALL_END_S
         patience, self._ready = SERVICES_END_S if self._ready else UNREADY_END_S, False
         self.place.run_file.unlink(missing_ok=True)
         if self._children:
             self.journal.say("ending")
         servers = {"postgres", "redis"} & set(self._children)
         await asyncio.gather(*(child.stop(patience) for name, child in self._children.items() if name not in servers))
-        await asyncio.gather(*(self._children[name].stop(SERVERS_END_S) for name in servers))
+        await asyncio.gather(*(self._children[name].stop(end - time.monotonic()) for name in servers))
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
