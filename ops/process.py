@@ -78,7 +78,8 @@ class Supervised:
             words = self.journal.last_words(self.name) if code > 0 else ""
             self.journal.say(f"{self.name} (pid {self.pid}) {why_it_ended(code)}; starting it again in {pause:g} s{_indented(words)}", "warning")
             await asyncio.sleep(pause)
-            await self._start_again()
+            if not self.stopping:
+                await self._start_again()
 
     async def _start_again(self) -> None:
         try:
