@@ -28,7 +28,7 @@ service = Service(
     loads=["/areas"],
     holds=hold,
     token_source=OwnTrust,
-    on={"*": handlers.keep},
+    on={"*": handlers.LOG},
     tasks=[keep_access, keep_catalog, keep_live],
 )
 app = create_app(service)

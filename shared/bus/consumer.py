@@ -184,19 +184,19 @@ class Consumer:
     def _finish(self, entry: Entry) -> None:
         self._done[self._streams[entry.source]].append(entry.id)
 
-    async def _deliver(self, entries: Sequence[Entry]) -> None:
+    async def _deliver(self, entries: Sequence[Entry], *, counted: bool = False) -> None:
         """All in one transaction; if that fails, each in its own, and those that fail are held."""
         ready = [entry for entry in entries if not self._held.add_if_waiting(entry)]
         if not ready:
             return
         try:
-            await self._delivery.apply(ready)
+            await self._delivery.apply(ready, counted=counted)
         except Exception as error:  # noqa: BLE001 - handlers may raise anything
             if len(ready) == 1:
                 await self._failed(ready[0], error)
             else:
                 for entry in ready:
-                    await self._deliver([entry])
+                    await self._deliver([entry], counted=counted)
             return
         for entry in ready:
             self._finish(entry)
@@ -204,7 +204,7 @@ class Consumer:
     async def _failed(self, entry: Entry, error: Exception) -> None:
         """Count a failure of an entry that nobody waits behind yet, and hold its subject back unless it is given up."""
         _log.warning("handling failed", source=entry.source, id=entry.id, event_id=entry.key[1], error=repr(error))
-        attempts = await self._delivery.count(entry)
+        attempts = await self._delivery.count([entry])
         if not await self._given_up(entry, error, attempts):
             self._held.begin(entry, time.monotonic() + self._patience.wait(attempts))
 
@@ -227,30 +227,42 @@ class Consumer:
                     await self._delivery.apply([entry], counted=True)
                     self._finish(entry)
                 except Exception as error:  # noqa: BLE001 - handlers may raise anything
-                    attempts = await self._delivery.count(entry)
+                    attempts = await self._delivery.count([entry])
                     if not await self._given_up(entry, error, attempts):
                         self._held.postpone(subject, time.monotonic() + self._patience.wait(attempts))
                         break
                 self._held.done(subject)
 
     async def _reclaim(self, stream: bytes) -> None:
-        """Take over what is pending, whoever it was delivered to: one at a time and counted before, since one of them may have ended the process."""
+        """Take over what is pending, whoever it was delivered to. One of the entries may have ended the process: so they are counted before,
+        and whatever is met again here goes one at a time."""
         cursor = b"0-0"
         while True:
             answer = await self._link.ask("XAUTOCLAIM", stream, self._group, self._group, 0, cursor, "COUNT", BATCH)
             cursor = answer[0]
             entries = self._parse(stream, [claimed for claimed in answer[1] if claimed and claimed[1] is not None])
-            known = await self._delivery.known([entry for entry in entries if not entry.fault]) if entries else set()
-            for entry in entries:
-                if entry.fault or entry.key in known:
-                    await self._deliver([entry])
-                elif not self._held.add_if_waiting(entry):
-                    await self._deliver_counted(entry)
+            sound = [entry for entry in entries if not entry.fault]
+            await self._deliver([entry for entry in entries if entry.fault])
+            if sound:
+                done, begun = await self._delivery.known(sound)
+                for entry in sound:
+                    if entry.key in done:
+                        self._finish(entry)
+                await self._take_over([entry for entry in sound if entry.key not in done], alone=bool(begun))
             if cursor == b"0-0":
                 return
 
+    async def _take_over(self, entries: Sequence[Entry], *, alone: bool) -> None:
+        if alone:
+            for entry in entries:
+                if not self._held.add_if_waiting(entry):
+                    await self._deliver_counted(entry)
+        elif entries:
+            await self._delivery.count(entries)
+            await self._deliver(entries, counted=True)
+
     async def _deliver_counted(self, entry: Entry) -> None:
-        attempts = await self._delivery.count(entry)
+        attempts = await self._delivery.count([entry])
         if attempts > self._patience.attempts and await self._given_up(entry, None, attempts):
             return
         try:

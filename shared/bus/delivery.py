@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Interval, Text, bindparam, column, delete, func, select, text, tuple_
+from sqlalchemy import Interval, Text, bindparam, column, delete, func, literal, select, text, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -33,6 +33,7 @@ _given = (
 _TAKE = insert(processed).from_select(["source", "event_id"], select(_given)).on_conflict_do_nothing().returning(processed.c.source, processed.c.event_id)
 _KNOWN = select(processed.c.source, processed.c.event_id).where(tuple_(processed.c.source, processed.c.event_id).in_(select(_given)))
 
+_attempts_key = tuple_(delivery_attempts.c.source, delivery_attempts.c.event_id)
 _PURGE = text("DELETE FROM processed WHERE ctid = ANY (ARRAY(SELECT ctid FROM processed WHERE processed_at < now() - :keep LIMIT :batch))").bindparams(
     bindparam("keep", type_=Interval)
 )
@@ -55,7 +56,7 @@ class Delivery:
         if self._connection.invalidated or self._connection.closed:
             raise Displaced
         session = AsyncSession(self._connection, expire_on_commit=False, info={"runtime": self._runtime, "kept": []})
-        async with asyncio.timeout(self._patience_s), session, session.begin():
+        async with session, session.begin():
             yield session
         for journal, kept in session.info["kept"]:
             journal.kept(self._runtime, kept)
@@ -78,19 +79,21 @@ class Delivery:
                 await _forget_attempts(session, sound)
         self._measure(entries)
 
-    async def known(self, entries: Sequence[Entry]) -> set[tuple[str, str]]:
-        """Keys of the entries that have taken effect before."""
+    async def known(self, entries: Sequence[Entry]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+        """Keys of the entries that have taken effect before, and of those that have been counted before."""
+        counted = select(delivery_attempts.c.source, delivery_attempts.c.event_id).where(_attempts_key.in_(select(_given)))
         async with self.transaction() as session:
-            return {(row.source, row.event_id) for row in await session.execute(_KNOWN, _keys(entries))}
+            found = [await session.execute(statement, _keys(entries)) for statement in (_KNOWN, counted)]
+            done, begun = ({(row.source, row.event_id) for row in rows} for rows in found)
+        return done, begun
 
-    async def count(self, entry: Entry) -> int:
-        """Remember one more delivery of an entry, and how many there were."""
-        source, event_id = entry.key
-        counted = insert(delivery_attempts).values(source=source, event_id=event_id, attempts=1)
+    async def count(self, entries: Sequence[Entry]) -> int:
+        """Remember one more delivery of each entry; the most that any of them has had."""
+        counted = insert(delivery_attempts).from_select(["source", "event_id", "attempts"], select(_given, literal(1)).distinct())
         again = {"attempts": delivery_attempts.c.attempts + 1, "last_at": func.now()}
+        statement = counted.on_conflict_do_update(index_elements=["source", "event_id"], set_=again).returning(delivery_attempts.c.attempts)
         async with self.transaction() as session:
-            statement = counted.on_conflict_do_update(index_elements=["source", "event_id"], set_=again).returning(delivery_attempts.c.attempts)
-            return int((await session.execute(statement)).scalar_one())
+            return int(max((await session.execute(statement, _keys(entries))).scalars()))
 
     async def give_up(self, entry: Entry, fault: Fault, attempts: int) -> None:
         """Put an entry among the dead letters; it does not come back unless it is replayed."""
@@ -122,9 +125,8 @@ class Delivery:
         """One statement is the whole transaction, on the session that holds the lock."""
         if self._connection.invalidated or self._connection.closed:
             raise Displaced
-        async with asyncio.timeout(self._patience_s):
-            driver = (await self._connection.get_raw_connection()).driver_connection
-            kept = await journal.write(driver, entries, journal.taking)
+        driver = (await self._connection.get_raw_connection()).driver_connection
+        kept = await journal.write(driver, entries, journal.taking)
         journal.kept(self._runtime, kept)
 
     async def _handle(self, entry: Entry, session: AsyncSession) -> None:
@@ -136,7 +138,8 @@ class Delivery:
             if isinstance(handler, Journal):
                 await self._keep_too(handler, entry, session)
             else:
-                await handler(envelope, expected.from_envelope(envelope) if expected else None, session)
+                async with asyncio.timeout(self._patience_s):
+                    await handler(envelope, expected.from_envelope(envelope) if expected else None, session)
 
     async def _keep_too(self, journal: Journal, entry: Entry, session: AsyncSession) -> None:
         """Beside other handlers, in their transaction."""
@@ -185,5 +188,4 @@ async def _bury(session: AsyncSession, given_up: Sequence[tuple[Entry, Fault, in
 
 
 async def _forget_attempts(session: AsyncSession, entries: Sequence[Entry]) -> None:
-    key = tuple_(delivery_attempts.c.source, delivery_attempts.c.event_id)
-    await session.execute(delete(delivery_attempts).where(key.in_([entry.key for entry in entries])))
+    await session.execute(delete(delivery_attempts).where(_attempts_key.in_(select(_given))), _keys(entries))

@@ -1,32 +1,33 @@
-"""Writes every event of the city into the log, and tells who waits for it after the commit."""
+"""Writes every event of the city into the log, and shows it to the streams of this process after the commit."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import orjson
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.hub.events.domain import Logged
 from services.hub.state import Hub
-from shared.events.model import SCALES, CloudEvent, Event
-from shared.outbox import when_committed
+from shared.bus import Journal
+from shared.bus.journal import Row
+from shared.events.model import SCALES, CloudEvent
 from shared.service import Runtime
 
-_COLUMNS = ("id", "source", "type", "subject", "sequence", "time", "area", *SCALES)
-_WRITE = text(f"INSERT INTO event_log ({', '.join(_COLUMNS)}, envelope) VALUES ({', '.join(f':{name}' for name in _COLUMNS)}, :envelope) RETURNING position")
-"""As text: the envelope goes in as it will be sent, not parsed and printed anew."""
+COLUMNS = {"type": "text", "subject": "text", "sequence": "bigint", "time": "timestamptz", "area": "text", **dict.fromkeys(SCALES, "text"), "envelope": "json"}
 
 
-async def keep(envelope: CloudEvent, _: Event | None, session: AsyncSession) -> None:
-    """One event, one position. Only the active consumer calls this, so positions are drawn and committed in one order."""
-    runtime: Runtime = session.info["runtime"]
-    hub: Hub = runtime.own
+def _row(envelope: CloudEvent) -> Row:
+    """The envelope is printed anew, on one line: a publisher's line breaks would end up in the stream's framing."""
+    scales = (getattr(envelope, name) for name in SCALES)
     content = orjson.dumps(envelope.wire()).decode()
-    values: dict[str, Any] = {name: getattr(envelope, name) for name in _COLUMNS}
-    source = envelope.source.removeprefix("/")
-    position = (await session.execute(_WRITE, values | {"source": source, "sequence": int(envelope.sequence), "envelope": content})).scalar_one()
-    scales = {name: values[name] for name in SCALES}
-    logged = Logged(position=position, source=source, type=envelope.type, area=envelope.area, scales=scales, envelope=content)
-    when_committed(session, lambda: hub.live.take(logged))
+    return (envelope.type, envelope.subject, int(envelope.sequence), envelope.time, envelope.area, *scales, content)
+
+
+def _show(runtime: Runtime, kept: Sequence[tuple[int, str, Row]]) -> None:
+    hub: Hub = runtime.own
+    for position, source, (kind, _, _, _, area, *scales, content) in kept:
+        hub.live.take(Logged(position, source, kind, area, dict(zip(SCALES, scales, strict=True)), content))
+
+
+LOG = Journal(table="event_log", columns=COLUMNS, row=_row, kept=_show)
+"""Only the active consumer keeps it, so positions are drawn and committed in one order."""
