@@ -90,8 +90,12 @@ def claims_of(subject: str, grant: Grant, *, audience: str, scopes: frozenset[st
 
 
 def hop_claims(asker: Caller, audience: str, actor: str) -> dict[str, Any]:
-    """The claims of a token by which the hub asks one service on someone's behalf: the asker's own rights, no more (RFC 8693, section 4.1)."""
-    return {**_claims(asker.subject, audience, scopes_at(audience, asker.scopes), asker.areas, asker.clearance, asker.purpose), "act": {"sub": actor}}
+    """The claims of a token by which the hub asks one service on someone's behalf (RFC 8693, section 4.1).
+
+    The asker's own rights to read, no more: whatever service offers `fire.calls`, `fire:read` reads it there.
+    """
+    reading = [scope for scope in asker.scopes if scope.endswith(":read") or scope in EVERYWHERE_READ]
+    return {**_claims(asker.subject, audience, reading, asker.areas, asker.clearance, asker.purpose), "act": {"sub": actor}}
 
 
 def _claims(subject: str, audience: str, scopes: Iterable[str], areas: Iterable[str], clearance: Clearance, purpose: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def _shown(hub: Hub, source: Source, caller: Caller) -> SourceOut:
         elapsed_ms=source.elapsed_ms,
         version=source.version,
         problem=dict(source.problem) if source.problem else None,
-        datasets=[_offered(offer) for _, offer in sorted(source.offers.items()) if admin or seen_by(caller, offer.dataset, offer.schema)],
+        datasets=[_offered(offer) for _, offer in sorted(source.offers.items()) if admin or seen_by(caller, offer)],
         url=source.url if admin else None,
         key=dict(source.key) if source.key else None,
         added_by=source.added_by,

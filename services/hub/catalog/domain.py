@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from shared.caller import Caller
-from shared.vocabulary import DataGrade, Personal
+from shared.datasets.declaration import Dataset
+from shared.datasets.labels import visible_fields
 
 Kind = Literal["sector", "hub", "city"]
 Health = Literal["unknown", "up", "down"]
@@ -23,6 +24,8 @@ class Offer:
     dataset: str
     collection: Mapping[str, Any]
     schema: Mapping[str, Any]
+    declared: Dataset
+    """What collection and schema say, as a declaration."""
     digest: str
     changed_at: datetime
     previous_digest: str | None = None
@@ -74,26 +77,11 @@ def _without_words(value: Any) -> Any:
     return value
 
 
-def seen_by(caller: Caller, dataset: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The schema cut to the fields that exist for this caller, or nothing if the dataset does not exist for them at all."""
-    if not caller.has(f"{dataset.partition('.')[0]}:read", "hub:query"):
-        return None
-    visible = {name: part for name, part in schema.get("properties", {}).items() if _covers(caller, part, schema)}
-    if not visible:
-        return None
-    return {**schema, "properties": visible, "required": [name for name in schema.get("required", []) if name in visible]}
+def seen_by(caller: Caller, offer: Offer) -> bool:
+    """Whether anything of the dataset exists for the caller."""
+    return bool(visible_fields(offer.declared, caller))
 
 
-def _covers(caller: Caller, part: Mapping[str, Any], schema: Mapping[str, Any]) -> bool:
-    """Whether the field's labels lie within the clearance; a label that is not understood hides the field."""
-    try:
-        grade = DataGrade(part.get("x-grade", schema.get("x-grade", DataGrade.GENERAL)))
-        personal = Personal(part.get("x-personal", schema.get("x-personal", Personal.NONE)))
-    except ValueError:
-        return False
-    return caller.clearance.covers(grade, personal)
-
-
-def limited(caller: Caller, schema: Mapping[str, Any]) -> bool:
-    """Whether the token is narrower than the dataset: not everywhere, or below the clearance of some field."""
-    return not caller.everywhere or any(not _covers(caller, part, schema) for part in schema.get("properties", {}).values())
+def limited(caller: Caller, declared: Dataset) -> bool:
+    """Whether the token is narrower than the dataset: not everywhere, or without some field."""
+    return not caller.everywhere or len(visible_fields(declared, caller)) < len(declared.fields)

@@ -15,14 +15,16 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.hub.catalog.declared import Misdescribed, declaration
 from services.hub.catalog.domain import Offer, Source, schema_digest
 from services.hub.catalog.registry import keep
 from services.hub.catalog.schemas import Announcement
 from services.hub.state import Hub
 from shared.caller import Caller, Clearance
-from shared.client import MIB, SourceFailure
+from shared.client import MIB
 from shared.passage import Passage, starting
 from shared.service import Runtime
+from shared.source_failures import SourceFailure
 from shared.vocabulary import DataGrade, Personal
 
 EVERY_S = 3.0
@@ -122,14 +124,17 @@ async def _describe_one(hub: Hub, source: Source, dataset: str, passage: Passage
     parts = (f"/collections/{dataset}", f"/collections/{dataset}/schema")
     collection, schema = await asyncio.gather(*(_get(hub, source, path, passage, _SCHEMA_BYTES) for path in parts))
     described, fields = _object(source, collection.content), _object(source, schema.content)
-    if not isinstance(fields.get("properties"), dict) or not all(isinstance(part, dict) for part in fields["properties"].values()):
-        raise SourceFailure(f"{source.name} gives {dataset} a schema without properties.")
+    try:
+        declared = declaration(dataset, described, fields)
+    except Misdescribed as error:
+        raise SourceFailure(f"{source.name}: {error}") from error
     digest, known = schema_digest(fields), source.offers.get(dataset)
     same = known is not None and known.digest == digest
     return Offer(
         dataset=dataset,
         collection=described,
         schema=fields,
+        declared=declared,
         digest=digest,
         previous_digest=known.previous_digest if known and same else known.digest if known else None,
         changed_at=known.changed_at if known and same else datetime.now(UTC),

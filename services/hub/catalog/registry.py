@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from services.hub.catalog.declared import Misdescribed, declaration
 from services.hub.catalog.domain import Offer, Source
 from services.hub.catalog.models import OfferRow, SourceRow
 
@@ -48,7 +49,7 @@ class Registry:
             rows = list(await session.scalars(select(SourceRow)))
             unmet = [row.name for row in rows if not (known := self.sources.get(row.name)) or not known.met]
             kept = await session.scalars(select(OfferRow).where(OfferRow.source.in_(unmet)))
-            offers = [(row.source, _offer(row)) for row in kept]
+            offers = [(row.source, offer) for row in kept if (offer := _offer(row)) is not None]
         for row in rows:
             self._take(row)
         for name in self.sources.keys() - {row.name for row in rows}:
@@ -105,11 +106,17 @@ def _row(source: str, offer: Offer) -> dict[str, Any]:
     }
 
 
-def _offer(row: OfferRow) -> Offer:
+def _offer(row: OfferRow) -> Offer | None:
+    """The offer as it was kept; nothing if this version no longer understands it, until the source is heard again."""
+    try:
+        declared = declaration(row.dataset, row.collection, row.schema)
+    except Misdescribed:
+        return None
     return Offer(
         dataset=row.dataset,
         collection=row.collection,
         schema=row.schema,
+        declared=declared,
         digest=row.schema_digest,
         previous_digest=row.previous_digest,
         changed_at=row.changed_at.astimezone(UTC),

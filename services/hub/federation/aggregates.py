@@ -15,7 +15,7 @@ from services.hub.federation.domain import SourceUnsound, agreeing, check_answer
 from services.hub.federation.layouts import empty_states
 from services.hub.state import Hub
 from shared.caller import Caller
-from shared.client import MIB, SourceRefused
+from shared.client import MIB
 from shared.datasets.aggregate import states as wire
 from shared.datasets.aggregate.across import side_by_side
 from shared.datasets.aggregate.answer import states_of
@@ -28,6 +28,7 @@ from shared.datasets.aggregate.states import States
 from shared.datasets.coverage import Coverage, SourceAnswer
 from shared.passage import Passage
 from shared.service import Runtime
+from shared.source_failures import SourceRefused
 
 STATES_BYTES = 64 * MIB
 """Most bytes of states taken from one source."""

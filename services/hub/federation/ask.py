@@ -10,17 +10,18 @@ from typing import Generic, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.hub.catalog.domain import Source, limited, seen_by
+from services.hub.catalog.domain import Source, limited
 from services.hub.federation.domain import failed
 from services.hub.state import Hub
 from shared.caller import Caller
-from shared.client import SourceFailure, SourceRefused
 from shared.datasets.coverage import SourceAnswer
 from shared.datasets.declaration import Dataset
-from shared.datasets.view import unknown_dataset, visible_fields
+from shared.datasets.labels import visible_fields
+from shared.datasets.view import unknown_dataset
 from shared.errors import Problem
 from shared.problems import from_exception
 from shared.service import Runtime
+from shared.source_failures import SourceFailure, SourceRefused
 from shared.vocabulary import Text
 
 Found = TypeVar("Found")
@@ -41,6 +42,8 @@ class Target:
     sources: tuple[Source, ...]
     own: Dataset | None
     """The declaration, if the hub itself is one of the sources."""
+    declared: Dataset | None
+    """What is known of the dataset, by the first source that offered it; nothing if none was ever met."""
     limited: bool
     """Whether the token is narrower than the dataset."""
 
@@ -59,16 +62,14 @@ def target(runtime: Runtime, caller: Caller, dataset: str) -> Target:
     hub: Hub = runtime.own
     own = next((declared for declared in runtime.service.datasets if declared.id == dataset), None)
     sources = hub.registry.offering(dataset)
-    schemas = [source.offers[dataset].schema for source in sources if dataset in source.offers]
-    narrow = not caller.everywhere or any(limited(caller, schema) for schema in schemas)
+    declared = [source.offers[dataset].declared for source in sources if dataset in source.offers]
     if own is not None:
-        narrow = narrow or len(visible_fields(own, caller)) < len(own.fields)
-        sources = [*sources, Source(name=hub.name, kind="hub", url="")]
-    elif not caller.has(f"{dataset.partition('.')[0]}:read", "hub:query") or (schemas and not any(seen_by(caller, dataset, schema) for schema in schemas)):
+        sources, declared = [*sources, Source(name=hub.name, kind="hub", url="")], [*declared, own]
+    hidden = bool(declared) and not any(visible_fields(known, caller) for known in declared)
+    if not sources or hidden or not caller.has(f"{dataset.partition('.')[0]}:read", "hub:query"):
         raise unknown_dataset(dataset)
-    if not sources:
-        raise unknown_dataset(dataset)
-    return Target(dataset, tuple(sources), own, narrow)
+    narrow = not caller.everywhere or any(limited(caller, known) for known in declared)
+    return Target(dataset, tuple(sources), own, declared[0] if declared else None, narrow)
 
 
 async def ask_all(aim: Target, ask: Callable[[Source], Awaitable[Found]]) -> Outcomes[Found]:
@@ -84,7 +85,7 @@ async def ask_all(aim: Target, ask: Callable[[Source], Awaitable[Found]]) -> Out
     found = tuple((source, answer) for source, answer, _, _ in known if answer is not None)
     failures = tuple(failed(source.name, aim.dataset, failure, elapsed_ms) for source, _, failure, elapsed_ms in known if failure is not None)
     refusals = tuple(failure for _, _, failure, _ in known if isinstance(failure, SourceRefused))
-    if not found and not refusals and not any(aim.dataset in source.offers for source in aim.sources) and aim.own is None:
+    if not found and not refusals and aim.declared is None:
         raise NotYetKnown(f"{', '.join(source.name for source in aim.sources)} has not answered since this hub exists, so {aim.dataset} is not known yet.")
     return Outcomes(found, failures, refusals)
 

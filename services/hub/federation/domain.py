@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.caller import Caller
-from shared.client import SourceFailure, SourceRefused
 from shared.datasets.coverage import Coverage, Scope, SourceAnswer
 from shared.errors import InvalidRequest, Problem, problem_types
+from shared.source_failures import SourceFailure, SourceRefused
 from shared.vocabulary import Text
 
 

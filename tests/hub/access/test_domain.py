@@ -50,7 +50,7 @@ def test_a_token_has_one_purpose_among_those_granted() -> None:
 
 
 def test_a_hop_carries_the_askers_rights_and_names_the_actor() -> None:
-    asker = Caller("user:li.na", "430300/hub", frozenset({"hub:query", "food:read", "hub:admin"}), ("430302",), Clearance(), "analysis")
+    asker = Caller("user:li.na", "430300/hub", frozenset({"hub:query", "food:read", "food:write", "hub:admin"}), ("430302",), Clearance(), "analysis")
     assert hop_claims(asker, "430300/food", "430300/hub") == {
         "sub": "user:li.na",
         "aud": "430300/food",

@@ -7,14 +7,14 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-SCHEMA = {
+LABELS = {"x-grade": "general", "x-personal": "none", "x-sharing": "conditional"}
+SCHEMA: dict[str, Any] = {
     "type": "object",
-    "x-grade": "general",
-    "x-personal": "none",
+    **LABELS,
     "properties": {
-        "id": {"type": "string", "title": "Identifier"},
-        "speed": {"type": "number", "title": "Speed", "x-ogc-unit": "km/h"},
-        "driver": {"type": "string", "title": "Driver", "x-personal": "personal"},
+        "id": {"type": "string", "title": "Identifier", "x-title": {"zh": "编号", "en": "Identifier"}, "x-ogc-role": "id", **LABELS},
+        "speed": {"type": "number", "title": "Speed", "x-title": {"zh": "速度", "en": "Speed"}, "x-ogc-unit": "km/h", **LABELS},
+        "driver": {"type": "string", "title": "Driver", "x-title": {"zh": "驾驶员", "en": "Driver"}, **LABELS, "x-personal": "personal"},
     },
     "required": ["id", "driver"],
 }
@@ -42,7 +42,8 @@ class Announcer:
         return Response(self.raw) if self.raw is not None else JSONResponse(self.capabilities)
 
     async def _collection(self, dataset: str) -> dict[str, Any]:
-        return {"id": dataset, "title": "Loops", "names": {"title": {"zh": "线圈", "en": "Loops"}}, "links": []}
+        words = {"zh": "线圈", "en": "Loops"}
+        return {"id": dataset, "title": "Loops", "names": {"title": words, "description": words, "owner": words}, "licence": "CC-BY-4.0", "links": []}
 
     async def _schema(self) -> Response:
         return JSONResponse(self.schema)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -15,13 +15,21 @@ from joserfc.jwk import OKPKey
 
 from services.hub.app import service
 from services.hub.catalog import heartbeat
-from services.hub.catalog.domain import schema_digest, seen_by
+from services.hub.catalog.declared import Misdescribed, declaration
+from services.hub.catalog.domain import limited, schema_digest
 from shared.caller import Caller, Clearance
+from shared.datasets import catalogue
+from shared.datasets.labels import visible_fields
+from shared.datasets.view import view
 from shared.service import create_app
 from shared.testing import running, serving
 from shared.vocabulary import DataGrade, Personal
 from tests.city import City
-from tests.hub.catalog.announcer import SCHEMA, Announcer
+from tests.hub.catalog.announcer import LABELS, SCHEMA, Announcer
+from tests.hub.federation.sectors import SERVICES
+
+fire = SERVICES["brigade"]
+NAMES = {name: {"zh": "线圈", "en": "Loops"} for name in ("title", "description", "owner")}
 
 
 @dataclass
@@ -65,7 +73,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 def is_up(hub: Listening, health: str = "up") -> Callable[[], Awaitable[bool]]:
     async def condition() -> bool:
-        return (await hub.sources())["430300/traffic"]["health"] == health
+        return bool((await hub.sources())["430300/traffic"]["health"] == health)
 
     return condition
 
@@ -109,10 +117,10 @@ async def test_a_changed_schema_is_noticed_and_changed_words_are_not(city: City)
     async with serving(announcer.app) as at, hub_over(city, {"430300/traffic": str(at.base_url)}) as hub:
         await until(is_up(hub))
         first = (await hub.sources())["430300/traffic"]["datasets"][0]
-        announcer.schema = {**SCHEMA, "properties": {**SCHEMA["properties"], "id": {"type": "string", "title": "Number"}}}  # type: ignore[dict-item]
+        announcer.schema = {**SCHEMA, "properties": {**SCHEMA["properties"], "id": {**SCHEMA["properties"]["id"], "title": "Number"}}}
         await asyncio.sleep(0.5)
         assert (await hub.sources())["430300/traffic"]["datasets"][0]["drifted"] is False
-        announcer.schema = {**SCHEMA, "properties": {"id": {"type": "integer"}}, "required": []}
+        announcer.schema = {**SCHEMA, "properties": {"id": {**SCHEMA["properties"]["id"], "type": "integer"}}, "required": []}
 
         async def drifted() -> bool:
             return bool((await hub.sources())["430300/traffic"]["datasets"][0]["drifted"])
@@ -154,35 +162,36 @@ async def test_what_a_source_offered_is_known_after_a_restart_although_it_is_awa
         assert found["last_seen"] is not None
 
 
-@pytest.mark.parametrize(
-    "lie",
-    [
-        b"",
-        b"[]",
-        b"{}",
-        b"\xff",
-        b'{"service": "fire", "city": "430300", "version": "1", "contract": "1", "datasets": []}',
-        b'{"service": "traffic", "city": "430300", "version": "1", "contract": "2", "datasets": []}',
-        b'{"service": "traffic", "city": "430300", "version": "1", "contract": "1", "datasets": [{"id": "../../etc"}]}',
-        b'{"service": "traffic", "city": "430300", "version": "1", "contract": "1", "datasets": [' + b'{"id": "a.b"},' * 600 + b'{"id": "a.b"}]}',
-        b"x" * 5_000_000,
-    ],
+LIES = (
+    b"",
+    b"[]",
+    b"{}",
+    b"\xff",
+    b'{"service": "fire", "city": "430300", "version": "1", "contract": "1", "datasets": []}',
+    b'{"service": "traffic", "city": "430300", "version": "1", "contract": "2", "datasets": []}',
+    b'{"service": "traffic", "city": "430300", "version": "1", "contract": "1", "datasets": [{"id": "../../etc"}]}',
+    b'{"service": "traffic", "city": "430300", "version": "1", "contract": "1", "datasets": [' + b'{"id": "a.b"},' * 600 + b'{"id": "a.b"}]}',
+    b"x" * 5_000_000,
 )
-async def test_a_source_that_announces_nonsense_is_down_and_what_was_known_stays(city: City, lie: bytes) -> None:
+
+
+async def test_a_source_that_announces_nonsense_is_down_and_what_was_known_stays(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.breaker.PAUSE_S", 0.05)
     announcer = Announcer()
     async with serving(announcer.app) as at, hub_over(city, {"430300/traffic": str(at.base_url)}) as hub:
-        await until(is_up(hub))
-        announcer.raw = lie
-        await until(is_up(hub, "down"))
-        found = (await hub.sources())["430300/traffic"]
-        assert [offer["dataset"] for offer in found["datasets"]] == ["traffic.loops"]
-        assert found["problem"]["type"].startswith("/problems/source-")
+        for lie in LIES:
+            announcer.raw = None
+            await until(is_up(hub))
+            announcer.raw = lie
+            await until(is_up(hub, "down"))
+            found = (await hub.sources())["430300/traffic"]
+            assert [offer["dataset"] for offer in found["datasets"]] == ["traffic.loops"], lie[:100]
+            assert found["problem"]["type"].startswith("/problems/source-"), lie[:100]
 
 
-@pytest.mark.parametrize("schema", [[], {}, {"properties": []}, {"properties": {"id": "string"}}])
-async def test_a_dataset_without_a_usable_schema_is_not_taken(city: City, schema: Any) -> None:
+async def test_a_dataset_without_a_usable_schema_is_not_taken(city: City) -> None:
     announcer = Announcer()
-    announcer.schema = schema
+    announcer.schema = {"properties": {"id": "string"}}
     async with serving(announcer.app) as at, hub_over(city, {"430300/traffic": str(at.base_url)}) as hub:
         await until(is_up(hub, "down"))
         assert (await hub.sources())["430300/traffic"]["datasets"] == []
@@ -208,39 +217,68 @@ async def test_an_administrator_adds_and_removes_sources(city: City) -> None:
         assert list(await hub.sources()) == ["430300/env"]
 
 
+NONSENSE: tuple[dict[str, Any], ...] = (
+    {"name": "traffic"},
+    {"name": "430300/traffic/x"},
+    {"url": "ftp://x"},
+    {"url": "nonsense"},
+    {"kind": "nation"},
+    {"key": {"kty": "oct", "k": "AAAA"}},
+    {"key": OKPKey.generate_key("Ed25519").as_dict(private=True)},
+    {"key": OKPKey.generate_key("X25519").as_dict(private=False)},
+    {"key": {}},
+    {"more": 1},
+)
+
+
+async def test_nonsense_is_no_source(city: City) -> None:
+    async with hub_over(city, {}) as hub:
+        for change in NONSENSE:
+            wish = {"name": "430300/traffic", "url": "http://127.0.0.1:1", **change}
+            answer = await hub.client.post("/sources", json=wish, headers=hub.headers(scope="hub:admin"))
+            assert answer.status_code == 422, change
+            assert answer.json()["pointer"].startswith(f"/{next(iter(change))}"), change
+
+
+def test_a_description_is_read_back_into_the_declaration_behind_it() -> None:
+    declared = fire.datasets[0]
+    seen = view(declared, Caller("user:x", "430300/brigade", frozenset({"fire:read"}), ("*",), Clearance(DataGrade.IMPORTANT, Personal.SENSITIVE)))
+    read = declaration(declared.id, catalogue.collection(seen, "http://x", "en"), catalogue.schema(seen, "http://x", "en"))
+    assert read.fields == tuple(
+        replace(field, grade=declared.grade_of(field), personal=declared.personal_of(field), sharing=declared.sharing) for field in declared.fields
+    )
+    for name in ("id", "title", "description", "owner", "time", "area", "geometry", "licence", "grade", "personal", "sharing", "smallest_group", "freshness"):
+        assert getattr(read, name) == getattr(declared, name), name
+
+
+def test_fields_above_the_clearance_do_not_exist_for_the_caller() -> None:
+    collection = {"names": NAMES}
+    declared = declaration("traffic.loops", collection, SCHEMA)
+    caller = Caller("user:x", "430300/hub", frozenset({"hub:query"}), ("*",))
+    cleared = Caller("user:x", "430300/hub", frozenset({"traffic:read"}), ("*",), Clearance(DataGrade.GENERAL, Personal.PERSONAL))
+    assert list(visible_fields(declared, caller)) == ["id", "speed"]
+    assert limited(caller, declared) and not limited(cleared, declared)
+    assert limited(replace(cleared, areas=("4303",)), declared)
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"name": "traffic"},
-        {"name": "430300/traffic/x"},
-        {"url": "ftp://x"},
-        {"url": "nonsense"},
-        {"kind": "nation"},
-        {"key": {"kty": "oct", "k": "AAAA"}},
-        {"key": OKPKey.generate_key("Ed25519").as_dict(private=True)},
-        {"key": OKPKey.generate_key("X25519").as_dict(private=False)},
-        {"key": {}},
-        {"more": 1},
+        {"x-grade": "unheard-of"},
+        {"x-grade": "core"},
+        {"properties": {}},
+        {"properties": {"id": {"type": "string"}}},
+        {"properties": {"id": {"type": "nonsense", "x-title": {"zh": "x", "en": "x"}, **LABELS}}},
+        {"properties": {f"f{n}": SCHEMA["properties"]["id"] for n in range(501)}},
+        {"required": 7},
     ],
 )
-async def test_nonsense_is_no_source(city: City, change: dict[str, Any]) -> None:
-    async with hub_over(city, {}) as hub:
-        wish = {"name": "430300/traffic", "url": "http://127.0.0.1:1", **change}
-        answer = await hub.client.post("/sources", json=wish, headers=hub.headers(scope="hub:admin"))
-        assert answer.status_code == 422
-        assert answer.json()["pointer"].startswith(f"/{next(iter(change))}")
-
-
-def test_a_schema_is_cut_to_what_the_caller_may_see() -> None:
-    caller = Caller("user:x", "430300/hub", frozenset({"hub:query"}), ("*",))
-    cut = seen_by(caller, "traffic.loops", SCHEMA)
-    assert cut is not None
-    assert (list(cut["properties"]), cut["required"]) == (["id", "speed"], ["id"])
-    cleared = Caller("user:x", "430300/hub", frozenset({"traffic:read"}), ("*",), Clearance(DataGrade.GENERAL, Personal.PERSONAL))
-    assert seen_by(cleared, "traffic.loops", SCHEMA) == SCHEMA
-    assert seen_by(Caller("user:x", "430300/hub", frozenset({"fire:read"}), ("*",)), "traffic.loops", SCHEMA) is None
-    assert seen_by(caller, "traffic.loops", {**SCHEMA, "x-grade": "important"}) is None
-    assert seen_by(caller, "traffic.loops", {"properties": {"id": {"x-grade": "unheard-of"}}}) is None
+def test_a_description_that_no_declaration_gives_is_refused(change: dict[str, Any]) -> None:
+    collection = {"names": NAMES}
+    with pytest.raises(Misdescribed):
+        declaration("traffic.loops", collection, {**SCHEMA, **change})
+    with pytest.raises(Misdescribed):
+        declaration("traffic.loops", {"names": {}}, SCHEMA)
 
 
 def test_the_digest_of_a_schema_is_of_its_meaning() -> None:

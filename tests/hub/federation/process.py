@@ -16,25 +16,23 @@ from pydantic import SecretStr
 
 from ops.launching import free_port
 from shared.config import Settings
-from shared.datasets.aggregate.routes import aggregate_router
 from shared.service import create_app
 from tests.hub.federation.sectors import SERVICES
 
-service = SERVICES["portfire"]
+service = SERVICES["harbour"]
 app = create_app(service)
-app.include_router(aggregate_router(service.datasets))
 
 
 @contextmanager
 def in_its_own_process(settings: Settings, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The process and its address, once it answers."""
     values = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in settings}
-    config = folder / "portfire.json"
+    config = folder / "harbour.json"
     config.write_text(json.dumps(values, default=str))
     config.chmod(0o600)
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "tests.hub.federation.process:app", "--port", str(port), "--log-level", "warning"]
-    with (folder / "portfire.log").open("wb") as log:
+    with (folder / "harbour.log").open("wb") as log:
         process = subprocess.Popen(command, env={**os.environ, "LIANDONG_CONFIG": str(config)}, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:

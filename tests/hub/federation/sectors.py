@@ -15,12 +15,12 @@ from sqlalchemy import BigInteger, Column, DateTime, Double, Text, insert
 from sqlalchemy import Table as SqlTable
 
 from services.hub.app import service as hub_service
-from services.hub.catalog.domain import Offer, Source
+from services.hub.catalog.domain import Source
+from services.hub.catalog.heartbeat import listen
 from shared.config import Settings
 from shared.database import new_metadata
-from shared.datasets.aggregate.routes import aggregate_router
 from shared.datasets.declaration import Dataset, Field, Point
-from shared.datasets.history import history_of, keep_history_ddl, recorded_columns
+from shared.datasets.history import history_of, recorded_columns
 from shared.service import Service, create_app
 from shared.testing import serving
 from shared.vocabulary import Personal
@@ -97,7 +97,7 @@ def air_service() -> Service:
     return Service(name="air", title=Words("空气", "Air"), routers=[], metadata=metadata, datasets=[dataset])
 
 
-SERVICES = {"fire": calls_service("fire"), "portfire": calls_service("portfire"), "air": air_service()}
+SERVICES = {"brigade": calls_service("brigade"), "harbour": calls_service("harbour"), "air": air_service()}
 AREAS = ("430302", "430304", "430321")
 KINDS = ("structure_fire", "vehicle_fire", "rescue")
 
@@ -158,11 +158,7 @@ class Federation:
         registry = self.app.state.runtime.own.registry
         await registry.reload(self.app.state.runtime.sessions)
         for source in list(registry.sources.values()):
-            app = self.apps.get(source.name.rpartition("/")[2])
-            if app is not None:
-                for d in app.state.runtime.service.datasets:
-                    props = {f.name: {"type": f.type, "x-personal": (f.personal or "none")} for f in d.fields}
-                    source.offers[d.id] = Offer(dataset=d.id, collection={}, schema={"properties": props}, digest="", changed_at=START)
+            await listen(self.app.state.runtime, source, describe=True)
 
     def source(self, name: str) -> Source:
         found: Source = self.app.state.runtime.own.registry.sources[name]
@@ -179,11 +175,8 @@ async def fill(app: FastAPI, rows: Sequence[dict[str, Any]]) -> None:
 async def sector(city: City, name: str, rows: Sequence[dict[str, Any]]) -> AsyncIterator[tuple[FastAPI, str, Settings]]:
     """One sector with its rows; its address."""
     service = SERVICES[name]
-    made_by_metadata = ("CREATE TABLE", "CREATE INDEX")
-    ddl = [statement for statement in keep_history_ddl(service.datasets[0].table.name) if not statement.startswith(made_by_metadata)]
-    settings = city.settings(service, ddl=ddl)
+    settings = city.settings(service)
     app = create_app(service, settings)
-    app.include_router(aggregate_router(service.datasets))
     async with serving(app) as client:
         await fill(app, rows)
         yield app, str(client.base_url).rstrip("/"), settings

@@ -31,7 +31,7 @@ QUESTION: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 async def city_of_two(city: City) -> AsyncIterator[Federation]:
-    async with federation(city, {"fire": FIRE, "portfire": PORT, "air": AIR}) as made:
+    async with federation(city, {"brigade": FIRE, "harbour": PORT, "air": AIR}) as made:
         yield made
 
 
@@ -57,8 +57,8 @@ async def test_two_sources_of_one_dataset_add_up_exactly(city_of_two: Federation
     coverage = answer.json()["coverage"]
     assert coverage["complete"] is True
     assert {(entry["source"], entry["rows"], entry["served_from"]) for entry in coverage["sources"]} == {
-        ("430300/fire", len(FIRE), "rows"),
-        ("430300/portfire", len(PORT), "rows"),
+        ("430300/brigade", len(FIRE), "rows"),
+        ("430300/harbour", len(PORT), "rows"),
     }
 
 
@@ -144,7 +144,7 @@ async def test_across_puts_datasets_side_by_side_and_leaves_missing_cells_null(c
     values = {area: [row["value"] for row in AIR if row["area"] == area] for area in {row["area"] for row in ALL}}
     expected = [[area, sum(row["area"] == area for row in ALL), statistics.fmean(values[area]) if values[area] else None] for area in sorted(values)]
     assert [[*row[:2], pytest.approx(row[2]) if row[2] else row[2]] for row in expected] == answer.json()["rows"]
-    assert statuses(answer) == {"430300/fire": "ok", "430300/portfire": "ok", "430300/air": "ok"}
+    assert statuses(answer) == {"430300/brigade": "ok", "430300/harbour": "ok", "430300/air": "ok"}
 
 
 async def test_the_hubs_own_datasets_join_in(city_of_two: Federation) -> None:

@@ -19,7 +19,6 @@ from fastapi import FastAPI
 from shared.breaker import FAILURES
 from shared.datasets.aggregate.columns import GROUP_ROWS
 from shared.datasets.aggregate.states import States, read_states, write_states
-from shared.datasets.history import keep_history_ddl
 from shared.service import create_app
 from shared.testing import running
 from tests.city import City
@@ -34,16 +33,18 @@ QUESTION: dict[str, Any] = {
     "by": {"kind": "kind"},
     "deadline_ms": 1000,
 }
+LATEST_S = 1.9
+"""The deadline, and a margin for a machine that is busy with other tests."""
 
 
 @pytest.fixture(scope="module")
 async def beside_a_liar(city: City) -> AsyncIterator[tuple[Federation, Liar]]:
     """A hub over an honest source, and one whose answers are spoilt on the way."""
     async with AsyncExitStack() as stack:
-        app, url, _ = await stack.enter_async_context(sector(city, "portfire", PORT))
+        app, url, _ = await stack.enter_async_context(sector(city, "harbour", PORT))
         liar = await stack.enter_async_context(lying(url))
-        made = await stack.enter_async_context(federation(city, {"fire": FIRE}, {"430300/portfire": liar.url}))
-        made.apps["portfire"] = app
+        made = await stack.enter_async_context(federation(city, {"brigade": FIRE}, {"430300/harbour": liar.url}))
+        made.apps["harbour"] = app
         await made.meet()
         yield made, liar
 
@@ -84,8 +85,8 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
     "refuses the question": (instead(answer(b'{"type": "/problems/unknown-field", "detail": "no"}', status="400 Bad")), "error"),
     "unknown version": (altered(lambda content: content.replace(b'"contract":"1"', b'"contract":"2"')), "error"),
     "in another's name": (claiming("430300/police"), "error"),
-    "in the other source's name": (claiming("430300/fire"), "error"),
-    "of another dataset": (claiming("430300/portfire", "fire.crews"), "error"),
+    "in the other source's name": (claiming("430300/brigade"), "error"),
+    "of another dataset": (claiming("430300/harbour", "fire.crews"), "error"),
     "counts that contradict": (with_column("calls.count", lambda column: [value.as_py() + 1 for value in column]), "error"),
     "more rows than it says": (with_column(GROUP_ROWS, lambda column: [value.as_py() + 1 for value in column]), "error"),
     "negative counts": (with_column("units.count", lambda column: [-1] * len(column)), "error"),
@@ -98,20 +99,23 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_source_that_fails_is_named_and_the_rest_is_exact(beside_a_liar: tuple[Federation, Liar], fault: str) -> None:
+async def test_a_source_that_fails_is_named_and_the_rest_is_exact(
+    beside_a_liar: tuple[Federation, Liar], fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.hub.federation.aggregates.STATES_BYTES", 1024 * 1024)
     made, liar = beside_a_liar
     liar.spoil, expected = FAULTS[fault]
-    made.app.state.runtime.own.client.forget("430300/portfire")
+    made.app.state.runtime.own.client.forget("430300/harbour")
     started = time.monotonic()
     answered = await made.aggregate(QUESTION)
-    assert time.monotonic() - started < 1.5, "beyond the deadline and a margin"
+    assert time.monotonic() - started < LATEST_S, "beyond the deadline and a margin"
     assert answered.status_code == 200, answered.text
     assert {row[0]: row[1:3] for row in answered.json()["rows"]} == {
         kind: [sum(row["kind"] == kind for row in FIRE), sum(row["units"] for row in FIRE if row["kind"] == kind)] for kind in {row["kind"] for row in FIRE}
     }
     assert answered.json()["coverage"]["complete"] is False
-    assert entry(answered, "430300/fire")["status"] == "ok"
-    named = entry(answered, "430300/portfire")
+    assert entry(answered, "430300/brigade")["status"] == "ok"
+    named = entry(answered, "430300/harbour")
     assert named["status"] == expected
     assert named["problem"]["type"].startswith("/problems/")
     assert named["problem"]["title"]
@@ -120,7 +124,7 @@ async def test_a_source_that_fails_is_named_and_the_rest_is_exact(beside_a_liar:
 async def test_an_honest_answer_passes_the_same_way(beside_a_liar: tuple[Federation, Liar]) -> None:
     made, liar = beside_a_liar
     liar.spoil = None
-    made.app.state.runtime.own.client.forget("430300/portfire")
+    made.app.state.runtime.own.client.forget("430300/harbour")
     answered = await made.aggregate(QUESTION)
     assert answered.json()["coverage"]["complete"] is True
     assert sum(row[1] for row in answered.json()["rows"]) == len(FIRE) + len(PORT)
@@ -129,10 +133,10 @@ async def test_an_honest_answer_passes_the_same_way(beside_a_liar: tuple[Federat
 async def test_strict_is_an_error_with_the_coverage_unless_all_answered(beside_a_liar: tuple[Federation, Liar]) -> None:
     made, liar = beside_a_liar
     liar.spoil = instead(answer(b"", status="500 Oops"))
-    made.app.state.runtime.own.client.forget("430300/portfire")
+    made.app.state.runtime.own.client.forget("430300/harbour")
     refused = await made.aggregate({**QUESTION, "strict": True})
     assert (refused.status_code, refused.json()["type"]) == (502, "/problems/incomplete-answer")
-    assert entry(refused, "430300/portfire")["status"] == "error"
+    assert entry(refused, "430300/harbour")["status"] == "error"
     liar.spoil = None
     assert (await made.aggregate({**QUESTION, "strict": True})).status_code == 200
 
@@ -140,14 +144,14 @@ async def test_strict_is_an_error_with_the_coverage_unless_all_answered(beside_a
 async def test_a_source_that_keeps_failing_is_skipped_and_taken_up_again(beside_a_liar: tuple[Federation, Liar], monkeypatch: pytest.MonkeyPatch) -> None:
     made, liar = beside_a_liar
     monkeypatch.setattr("shared.breaker.PAUSE_S", 0.3)
-    made.app.state.runtime.own.client.forget("430300/portfire")
+    made.app.state.runtime.own.client.forget("430300/harbour")
     liar.spoil = instead(answer(b"", status="500 Oops"))
     for _ in range(FAILURES):
         await made.aggregate(QUESTION)
     asked = liar.asked
     skipped = await made.aggregate(QUESTION)
-    assert entry(skipped, "430300/portfire")["status"] in ("skipped", "ok")  # a heartbeat may have closed the circuit
-    assert entry(skipped, "430300/portfire")["status"] == "ok" or liar.asked == asked
+    assert entry(skipped, "430300/harbour")["status"] in ("skipped", "ok")  # a heartbeat may have closed the circuit
+    assert entry(skipped, "430300/harbour")["status"] == "ok" or liar.asked == asked
     liar.spoil = None
     for _ in range(40):
         if (await made.aggregate(QUESTION)).json()["coverage"]["complete"]:
@@ -158,10 +162,10 @@ async def test_a_source_that_keeps_failing_is_skipped_and_taken_up_again(beside_
 
 async def test_when_nobody_answers_it_is_an_error_that_says_so(city: City) -> None:
     async with AsyncExitStack() as stack:
-        app, url, _ = await stack.enter_async_context(sector(city, "portfire", PORT))
+        app, url, _ = await stack.enter_async_context(sector(city, "harbour", PORT))
         liar = await stack.enter_async_context(lying(url))
-        made = await stack.enter_async_context(federation(city, {}, {"430300/portfire": liar.url}))
-        made.apps["portfire"] = app
+        made = await stack.enter_async_context(federation(city, {}, {"430300/harbour": liar.url}))
+        made.apps["harbour"] = app
         await made.meet()
         liar.spoil = silent
         late = await made.aggregate({**QUESTION, "deadline_ms": 300})
@@ -169,11 +173,11 @@ async def test_when_nobody_answers_it_is_an_error_that_says_so(city: City) -> No
         liar.spoil = instead(answer(b"", status="500 Oops"))
         broken = await made.aggregate(QUESTION)
         assert (broken.status_code, broken.json()["type"]) == (502, "/problems/nobody-answered")
-        assert entry(broken, "430300/portfire")["status"] == "error"
+        assert entry(broken, "430300/harbour")["status"] == "error"
         liar.spoil = FAULTS["counts that contradict"][0]
         untrue = await made.aggregate(QUESTION)
         assert untrue.status_code == 502
-        assert entry(untrue, "430300/portfire")["problem"]["type"] == "/problems/source-unsound"
+        assert entry(untrue, "430300/harbour")["problem"]["type"] == "/problems/source-unsound"
 
 
 async def test_across_keeps_the_place_of_a_dataset_nobody_answered_for(beside_a_liar: tuple[Federation, Liar], city: City) -> None:
@@ -185,41 +189,39 @@ async def test_across_keeps_the_place_of_a_dataset_nobody_answered_for(beside_a_
         },
         "deadline_ms": 500,
     }
-    source = made.source("430300/fire")
+    source = made.source("430300/brigade")
     address, source.url = source.url, "http://127.0.0.1:1"
     spoilt, beside_a_liar[1].spoil = beside_a_liar[1].spoil, instead(answer(b"", status="500 Oops"))
     try:
         answered = await made.aggregate(asked)
     finally:
         source.url, beside_a_liar[1].spoil = address, spoilt
-        made.app.state.runtime.own.client.forget("430300/fire")
+        made.app.state.runtime.own.client.forget("430300/brigade")
     assert answered.status_code == 200, answered.text
     assert [column["name"] for column in answered.json()["columns"]] == ["places.n", "fires.calls", "fires.mean"]
     assert answered.json()["rows"] == [[0, None, None]]
-    assert entry(answered, "430300/fire")["status"] == "error"
+    assert entry(answered, "430300/brigade")["status"] == "error"
 
 
 async def test_a_sector_that_is_stopped_costs_the_deadline_once_and_then_nothing(city: City, tmp_path: Path) -> None:
     """SIGSTOP: the kernel still takes connections, and nobody answers."""
-    service = SERVICES["portfire"]
-    made_by_metadata = ("CREATE TABLE", "CREATE INDEX")
-    ddl = [statement for statement in keep_history_ddl("calls") if not statement.startswith(made_by_metadata)]
-    settings = city.settings(service, ddl=ddl)
+    service = SERVICES["harbour"]
+    settings = city.settings(service)
     filler: FastAPI = create_app(service, settings)
     async with running(filler):
         await fill(filler, PORT)
     with in_its_own_process(settings, tmp_path) as (process, url):
-        async with federation(city, {"fire": FIRE}, {"430300/portfire": url}) as made:
-            made.apps["portfire"] = filler
+        async with federation(city, {"brigade": FIRE}, {"430300/harbour": url}) as made:
+            made.apps["harbour"] = filler
             await made.meet()
             whole = await made.aggregate({**QUESTION, "deadline_ms": 10_000})
             assert whole.json()["coverage"]["complete"] is True, whole.text
             os.kill(process.pid, signal.SIGSTOP)
             started = time.monotonic()
             answered = await made.aggregate(QUESTION)
-            assert time.monotonic() - started < 1.5
+            assert time.monotonic() - started < LATEST_S
             assert answered.status_code == 200
-            assert entry(answered, "430300/portfire")["status"] == "timeout"
+            assert entry(answered, "430300/harbour")["status"] == "timeout"
             assert sum(row[1] for row in answered.json()["rows"]) == len(FIRE)
             os.kill(process.pid, signal.SIGCONT)
             again = await made.aggregate({**QUESTION, "deadline_ms": 10_000})
