@@ -9,17 +9,15 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx
 import orjson
 
 from shared import log
 from shared.breaker import Breaker, State
-from shared.datasets.coverage import Status
-from shared.errors import Problem
 from shared.passage import Passage
-from shared.vocabulary import Text
+from shared.source_failures import SourceBusy, SourceDenied, SourceFailure, SourceOverloaded, SourceRefused, SourceSkipped, SourceTimeout
 
 AT_ONCE = 8
 """Most calls to one source at the same time."""
@@ -30,58 +28,6 @@ ALIVE_S = 5.0
 MIB = 1024 * 1024
 _STALE = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError)
 """What a kept connection raises when the source has closed it meanwhile: tried once more on a new one."""
-
-
-class SourceFailure(Problem):
-    """Why a source gave no answer; `coverage` is how the coverage names it."""
-
-    slug, status = "source-error", 502
-    title = Text("来源出错", "Source failed")
-    remedy = Text("其余来源的答案仍然有效；请联系该来源的维护者。", "The answer holds for the other sources; tell the source's operator.")
-    coverage: ClassVar[Status] = "error"
-
-
-class SourceTimeout(SourceFailure):
-    slug, status = "source-timeout", 504
-    title = Text("来源未及时答复", "Source did not answer in time")
-    remedy = Text("缩小查询，或给更长的 deadline_ms。", "Ask for less, or allow a longer deadline_ms.")
-    coverage: ClassVar[Status] = "timeout"
-
-
-class SourceSkipped(SourceFailure):
-    slug, status = "source-skipped", 503
-    title = Text("来源屡次失败，暂不询问", "Source left alone after repeated failures")
-    remedy = Text("数秒后重试；枢纽会自行再试。", "Try again in some seconds; it is tried again by itself.")
-    coverage: ClassVar[Status] = "skipped"
-
-
-class SourceBusy(SourceSkipped):
-    slug = "source-busy"
-    title = Text("对该来源的并发请求已满", "Too many calls to the source at once")
-
-
-class SourceOverloaded(SourceFailure):
-    slug, status = "source-overloaded", 503
-    title = Text("来源暂时过载", "Source is overloaded")
-    remedy = Text("稍后重试。", "Try again in a moment.")
-
-
-class SourceDenied(SourceFailure):
-    slug = "source-denied"
-    title = Text("来源拒绝", "Source denied")
-    remedy = Text("令牌的权限不足以询问该来源。", "The token's rights do not suffice at this source.")
-    coverage: ClassVar[Status] = "denied"
-
-
-class SourceRefused(SourceFailure):
-    """The source says that the question itself is wrong (4xx); `said` is its own problem."""
-
-    slug = "source-refused"
-    title = Text("来源认为请求有误", "Source refuses the question")
-
-    def __init__(self, detail: str, status: int, said: Mapping[str, Any]) -> None:
-        super().__init__(detail)
-        self.answered, self.said = status, said
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,10 @@ from shared.datasets.extent import CRS84, EPSG4326, parse_moment
 from shared.datasets.formats import MEDIA_TYPES, Form, as_arrow, as_csv, asked_form, encode_json, features, table
 from shared.datasets.history import keeps_history, settled, version_of
 from shared.datasets.keyset import place_of, values_of
+from shared.datasets.labels import visible_fields
 from shared.datasets.record_query import RecordQuery
 from shared.datasets.records import Page, read_page, read_row
-from shared.datasets.view import View, unknown_dataset, view, visible_fields
+from shared.datasets.view import View, unknown_dataset, view
 from shared.errors import InvalidRequest, NotFound
 from shared.paging import paging_key, seal, unseal
 

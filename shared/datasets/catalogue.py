@@ -9,7 +9,8 @@ from urllib.parse import quote
 from shared.datasets.declaration import Dataset, Field, Point
 from shared.datasets.extent import CRS84, EPSG4326
 from shared.datasets.formats import MEDIA_TYPES
-from shared.datasets.view import Labels, View, geometry_labels, labels_of
+from shared.datasets.labels import Labels, geometry_labels, labels_of
+from shared.datasets.view import View
 from shared.vocabulary import Text
 
 CONFORMANCE = (

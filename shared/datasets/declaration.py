@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
-
-from sqlalchemy import Table
+from typing import TYPE_CHECKING, Literal
 
 from shared.vocabulary import DataGrade, Personal, Sharing, Text
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
 
 FieldType = Literal["string", "integer", "number", "boolean", "datetime", "date"]
 

@@ -19,7 +19,8 @@ from shared.datasets.aggregate.routes import aggregate_router
 from shared.datasets.answers import Asked, base_of, described, items_answer, language_of, now_text, row_answer
 from shared.datasets.declaration import Dataset
 from shared.datasets.history import noted_names, versions_by_table
-from shared.datasets.view import View, unknown_dataset, view, visible_datasets
+from shared.datasets.labels import visible_datasets
+from shared.datasets.view import View, unknown_dataset, view
 from shared.events.model import Event
 from shared.vocabulary import Text
 

@@ -11,8 +11,9 @@ import pytest
 
 from shared import client as client_module
 from shared.breaker import FAILURES, PAUSE_S, PROBE_S, Breaker
-from shared.client import AT_ONCE, SourceBusy, SourceClient, SourceDenied, SourceFailure, SourceOverloaded, SourceRefused, SourceSkipped, SourceTimeout
+from shared.client import AT_ONCE, SourceClient
 from shared.passage import starting
+from shared.source_failures import SourceBusy, SourceDenied, SourceFailure, SourceOverloaded, SourceRefused, SourceSkipped, SourceTimeout
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"

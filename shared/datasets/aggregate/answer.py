@@ -22,7 +22,8 @@ from shared.datasets.aggregate.states import States
 from shared.datasets.coverage import Coverage, Scope, SourceAnswer
 from shared.datasets.declaration import Dataset
 from shared.datasets.history import settled
-from shared.datasets.view import unknown_dataset, view, visible_fields
+from shared.datasets.labels import visible_fields
+from shared.datasets.view import unknown_dataset, view
 
 
 async def states_of(connection: AsyncConnection, dataset: Dataset, question: Question, caller: Caller, settings: Settings, now: datetime) -> States:
