@@ -95,7 +95,7 @@ def _edge(text: str, of_day: time, pointer: str) -> datetime | None:
 def parse_moment(text: str, *, pointer: str) -> datetime:
     """A time with its offset (RFC 3339), in UTC. A `+` that arrived as a space is taken as the `+` it was."""
     try:
-        moment = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text.upper() else text)
+        moment = datetime.fromisoformat(text.strip().upper().replace(" ", "+") if "T" in text.upper() else text)
     except ValueError:
         moment = None
     if moment is None or len(text) < len("2026-01-01T00:00Z"):

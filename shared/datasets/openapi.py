@@ -35,20 +35,20 @@ def _schema(node: Any) -> Any:
 
 def _renamed(schema: dict[str, Any]) -> dict[str, Any]:
     """One schema, its parts done, in the keywords of 3.0."""
+    for word, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if word in schema:
+            schema |= {bound: schema[word], word: True}
+    if "const" in schema:
+        schema["enum"] = [schema.pop("const")]
+    if "examples" in schema:
+        schema["example"] = schema.pop("examples")[0]
+    if schema.get("type") == "array":
+        schema.setdefault("items", {})
     if isinstance(schema.get("type"), list):
         schema["anyOf"] = [{"type": kind} for kind in schema.pop("type")]
     for word in ("anyOf", "oneOf"):
         if word in schema:
             schema |= _nullable(schema.pop(word), word)
-    for word, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        if word in schema:
-            schema |= {bound: schema[word], word: True}
-    if schema.get("type") == "array":
-        schema.setdefault("items", {})
-    if "const" in schema:
-        schema["enum"] = [schema.pop("const")]
-    if "examples" in schema:
-        schema["example"] = schema.pop("examples")[0]
     return schema
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import reduce
+from operator import add
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, and_, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, case, func, literal_column, select, true
 
 from shared.areas import areas, rolled_up
 from shared.datasets import extent
 from shared.datasets.aggregate.columns import Dimension, Layout, Measure
-from shared.datasets.aggregate.expressions import bucket, cut, plain, rank, register, scalar_states
+from shared.datasets.aggregate.expressions import bucket, cut, plain, register, scalar_states
 from shared.datasets.aggregate.question import MAX_ROWS, Question
 from shared.datasets.cql import compile_filter
 from shared.datasets.history import as_known
@@ -21,85 +23,70 @@ from shared.errors import InvalidRequest
 from shared.vocabulary import AreaLevel
 
 MAX_CELLS = 2_000_000
-"""Most cells (buckets, registers) of one sketch, over all groups."""
-SKETCHES = ("quantile", "distinct")
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One SELECT: the dimensions, the number of rows, then `states`, or for a sketch the number of its cells, these and the rows in each."""
-
-    select: Select[Any]
-    states: tuple[str, ...] = ()
-    sketch: Measure | None = None
+"""Most cells (buckets, registers) of one answer, over all groups and sketches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """How a question is answered: the results of the statements, side by side, are its states. They must run in one snapshot."""
+    """How a question is answered: one SELECT.
 
-    statements: tuple[Statement, ...]
+    It yields the dimensions, the number of rows and `states`; then for each of `sketches` its cells as an array, for quantiles also
+    the number of values in each; and, if there are sketches, the number of cells up to this row. Beyond `MAX_CELLS` arrays are NULL.
+    """
+
+    select: Select[Any]
+    states: tuple[str, ...]
+    sketches: tuple[Measure, ...] = ()
     served_from: str = "rows"
-    """What the statements read: the dataset's rows, or a roll-up that gives the same answer (`rollup:hourly`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """The rows in question and the expressions by which they are grouped."""
-
-    source: FromClause
-    condition: ColumnElement[bool]
-    keys: tuple[ColumnElement[Any], ...]
-
-    def grouped(self, *columns: ColumnElement[Any], cell: tuple[ColumnElement[Any], ...] = ()) -> Select[Any]:
-        """The columns per group, or per group and cell."""
-        by = [*(key.label(f"k{position}") for position, key in enumerate(self.keys)), *cell]
-        return _grouped_by_position(select(*by, *columns).select_from(self.source).where(self.condition), len(by))
-
-
-def _grouped_by_position(statement: Select[Any], count: int) -> Select[Any]:
-    """GROUP BY 1, 2, …: an expression with bound parameters would not be recognised when repeated."""
-    return statement.group_by(*(literal_column(str(position + 1)) for position in range(count))) if count else statement
+    """What it reads: the dataset's rows, or a roll-up that gives the same answer (`rollup:hourly`)."""
 
 
 def compile_rows(question: Question, layout: Layout, view: View) -> Compiled:
     """Answer from the rows of the view.
 
-    Scalar states share one statement. Each sketched field has its own, which first counts the rows of each cell: measured on
-    a million rows, a second scan costs less than carrying sums through the finer groups.
+    A single pass groups the rows; for a sketch it gathers the cells of a group's values in an array, whose entries are then
+    counted group by group. Measured on a million rows in 840 groups this takes four fifths of the processor time of counting by
+    group and cell at once, and the other measures cost no second pass.
     """
     source, rolled = _source(layout, view)
-    rows = _Rows(source, _condition(question, layout, view), tuple(_key(dimension, layout.tz, view, rolled) for dimension in layout.dimensions))
-    sketched = {(measure.fn, measure.field): measure for measure in reversed(layout.measures) if measure.fn in SKETCHES}
-    statements = [_sketch(rows, measure, view) for measure in sketched.values()]
-    scalar = [measure for measure in layout.measures if measure.fn not in SKETCHES]
-    if not statements or any(measure.field for measure in scalar):
-        statements.insert(0, _scalars(rows, scalar, view))
-    return Compiled(tuple(statements))
+    keys = [_key(dimension, layout.tz, view, rolled).label(f"k{place}") for place, dimension in enumerate(layout.dimensions)]
+    states = {name: state for measure in layout.measures for name, state in scalar_states(measure, view).items()}
+    sketched = {(measure.fn, measure.field): measure for measure in reversed(layout.measures) if measure.fn in ("quantile", "distinct")}
+    sketches = tuple(sketched.values())
+    columns = [func.count().label("rows"), *(state.label(f"s{place}") for place, state in enumerate(states.values()))]
+    arrays = [_gathered_cells(measure, view).label(f"a{place}") for place, measure in enumerate(sketches)]
+    grouped = select(*keys, *columns, *arrays).select_from(source).where(_condition(question, layout, view)).limit(MAX_ROWS + 1)
+    # by position: an expression with bound parameters would not be recognised when repeated
+    grouped = grouped.group_by(*(literal_column(str(place + 1)) for place in range(len(keys)))) if keys else grouped
+    return Compiled(_counted(grouped, len(keys) + len(columns), sketches) if sketches else grouped, tuple(states), sketches)
 
 
-def _scalars(rows: _Rows, measures: list[Measure], view: View) -> Statement:
-    states = {name: state for measure in measures for name, state in scalar_states(measure, view).items()}
-    return Statement(rows.grouped(func.count(), *states.values()).limit(MAX_ROWS + 1), tuple(states))
-
-
-def _sketch(rows: _Rows, measure: Measure, view: View) -> Statement:
-    """Rows counted per group and cell, then gathered per group into one array of cells and one of counts."""
+def _gathered_cells(measure: Measure, view: View) -> ColumnElement[Any]:
     value = plain(*view.named(measure.field or ""))
-    count = func.count().label("n")
-    if measure.fn == "quantile":
-        cells = rows.grouped(count, cell=(bucket(value).label("cell"),))
-        cell: ColumnElement[Any] = literal_column("cell")
-    else:
-        cells = rows.grouped(count, func.max(rank(value)).label("rank"), cell=(register(value).label("cell"),))
-        cell = literal_column("cell * 64 + rank")
-    counted = cells.limit(MAX_CELLS + 1).subquery("cells")
-    keys = [counted.c[f"k{position}"] for position in range(len(rows.keys))]
-    filled: ColumnElement[Any] = literal_column("cell IS NOT NULL")
-    total = func.coalesce(cast(func.sum(counted.c.n), BigInteger), 0)
-    # the cells are counted with that of the nulls, so that none goes unnoticed beyond the bound
-    arrays = (func.count(), func.array_agg(cell).filter(filled), func.array_agg(counted.c.n).filter(filled))
-    return Statement(_grouped_by_position(select(*keys, total, *arrays), len(keys)).limit(MAX_ROWS + 1), sketch=measure)
+    return func.array_agg(bucket(value) if measure.fn == "quantile" else register(value)).filter(value.is_not(None))
+
+
+def _counted(grouped: Select[Any], single: int, sketches: tuple[Measure, ...]) -> Select[Any]:
+    """The first `single` columns, then instead of each array of cells the different ones, and how often they occur."""
+    groups = grouped.subquery("groups")
+    source: FromClause = groups
+    found: list[ColumnElement[Any]] = []
+    sizes: list[ColumnElement[Any]] = []
+    for place, measure in enumerate(sketches):
+        entry: ColumnElement[Any] = func.unnest(groups.c[f"a{place}"]).column_valued(f"entry{place}")
+        if measure.fn == "quantile":
+            cells = select(entry.label("cell"), func.count().label("n")).group_by(entry).subquery()
+            counted: Select[Any] = select(func.array_agg(cells.c.cell).label("cells"), func.array_agg(cells.c.n).label("counts"))
+        else:
+            cells = select(func.max(entry).label("cell")).group_by(entry.op(">>")(literal_column("6"))).subquery()
+            counted = select(func.array_agg(cells.c.cell).label("cells"))
+        sketch = counted.lateral(f"sketch{place}")
+        source = source.outerjoin(sketch, true())
+        found += sketch.c
+        sizes.append(func.coalesce(func.cardinality(sketch.c.cells), 0))
+    so_far = func.sum(reduce(add, sizes)).over(rows=(None, 0))
+    kept = [case((so_far <= MAX_CELLS, column)) for column in found]
+    return select(*list(groups.c)[:single], *kept, so_far).select_from(source)
 
 
 def _source(layout: Layout, view: View) -> tuple[FromClause, FromClause]:

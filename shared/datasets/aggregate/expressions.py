@@ -10,7 +10,7 @@ from sqlalchemy import Interval as SqlInterval
 from sqlalchemy import Text as SqlText
 
 from shared.datasets.aggregate.columns import Measure
-from shared.datasets.aggregate.sketches import BUCKET_OFFSET, GAMMA, PRECISION, RANKED_BITS
+from shared.datasets.aggregate.sketches import BUCKET_OFFSET, GAMMA, PRECISION, RANK_LIMIT, RANKED_BITS, REGISTER_COUNT
 from shared.datasets.aggregate.zones import BINS, regular
 from shared.datasets.declaration import Field
 from shared.datasets.view import View
@@ -41,7 +41,7 @@ def cut(column: ColumnElement[Any], field: Field, unit: str, tz: str) -> ColumnE
 
 
 def scalar_states(measure: Measure, view: View) -> dict[str, ColumnElement[Any]]:
-    """The states of a measure that is no sketch, by column name. Sums of integers are exact."""
+    """The states of a measure that are single values, by column name. Sums of integers are exact."""
     if measure.field is None:
         return {f"{measure.name}.count": func.count()}
     field, column = view.named(measure.field)
@@ -57,6 +57,8 @@ def scalar_states(measure: Measure, view: View) -> dict[str, ColumnElement[Any]]
         case "stddev":
             # PostgreSQL's var_pop is exact for integers and by Youngs and Cramer for doubles: no sums of squares
             states = {"count": count, "mean": cast(func.avg(value), Double), "m2": cast(func.var_pop(value) * count, Double)}
+        case "distinct":
+            states = {}
         case _:
             states = {"count": count}
     return {f"{measure.name}.{kind}": state for kind, state in states.items()}
@@ -74,17 +76,15 @@ def bucket(number: ColumnElement[Any]) -> ColumnElement[Any]:
     return case((value > zero, key(value)), (value < zero, -key(-value)), (value == zero, zero))
 
 
-def _hash(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    return func.hashtextextended(cast(value, SqlText), literal_column("0"))
-
-
 def register(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The HyperLogLog register of a value: the first bits of the hash of its canonical text. NULL for none."""
-    return cast(_hash(value).op(">>")(literal_column(str(64 - PRECISION))).op("&")(literal_column(str((1 << PRECISION) - 1))), Integer)
+    """A HyperLogLog register and its rank, `register * 64 + rank`, from the hash of a value's canonical text. NULL for none.
 
-
-def rank(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """One more than the number of leading zeros in the last bits of the hash; exact, unlike a logarithm."""
-    bits = _hash(value).op("&")(literal_column(str((1 << RANKED_BITS) - 1)))
+    The first bits of the hash choose the register; the rank is one more than the number of leading zeros in the last bits, found among
+    the powers of two, which is exact, unlike a logarithm.
+    """
+    hashed = func.hashtextextended(cast(value, SqlText), literal_column("0"))
+    register = hashed.op(">>")(literal_column(str(64 - PRECISION))).op("&")(literal_column(str(REGISTER_COUNT - 1)))
+    last_bits = hashed.op("&")(literal_column(str((1 << RANKED_BITS) - 1)))
     powers: ColumnElement[Any] = literal_column("ARRAY[" + ",".join(str(1 << power) for power in range(RANKED_BITS)) + "]::bigint[]")
-    return literal_column(str(RANKED_BITS + 1)) - func.width_bucket(bits, powers)
+    rank: ColumnElement[Any] = literal_column(str(RANK_LIMIT)) - func.width_bucket(last_bits, powers)
+    return cast(register * literal_column("64") + rank, Integer)
