@@ -18,7 +18,7 @@ from shared.service import Now
 
 router = APIRouter(tags=["air quality"], prefix="/aqi")
 Codes = Annotated[list[Reference] | None, Query(description="Codes of stations, repeated; all that are visible if absent", max_length=100)]
-MayRead = Annotated[Caller, may("env:read")]
+MayRead = Annotated[Caller, may("env:read", "hub:query")]
 CELLS = 20_000
 """Most station-hours of one answer by hour."""
 DAYS = 400
