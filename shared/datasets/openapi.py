@@ -5,15 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 MEDIA_TYPE = "application/vnd.oai.openapi+json;version=3.0"
-UNKNOWN = ("propertyNames", "patternProperties", "prefixItems", "contentMediaType", "contentEncoding", "$schema", "$comment", "unevaluatedProperties")
+UNKNOWN = ("$defs", "propertyNames", "patternProperties", "prefixItems", "contentMediaType", "contentEncoding", "$schema", "$comment", "unevaluatedProperties")
 """Keywords of JSON Schema 2020-12 that OpenAPI 3.0 does not have; without them a schema admits more, never less."""
 
 
 def as_30(document: dict[str, Any]) -> dict[str, Any]:
     """The same API in the words of OpenAPI 3.0.3: `nullable`, one type each, `enum` for `const`, boolean exclusive bounds."""
-    schemas = {name: _schema(part) for name, part in document.get("components", {}).get("schemas", {}).items()}
-    components = {**document.get("components", {}), "schemas": schemas}
+    schemas = _definitions(document) | document.get("components", {}).get("schemas", {})
+    components = {**document.get("components", {}), "schemas": {name: _schema(part) for name, part in schemas.items()}}
     return {**document, "openapi": "3.0.3", "paths": _within(document.get("paths", {})), "components": components}
+
+
+def _definitions(node: Any) -> dict[str, Any]:
+    """The schemas that schemas define for themselves (`$defs`), which 3.0 keeps with the components."""
+    if isinstance(node, list):
+        return {name: part for inner in node for name, part in _definitions(inner).items()}
+    if isinstance(node, dict):
+        inner = {name: part for value in node.values() for name, part in _definitions(value).items()}
+        return inner | node["$defs"] if isinstance(node.get("$defs"), dict) else inner
+    return {}
 
 
 def _within(node: Any) -> Any:
@@ -29,7 +39,7 @@ def _schema(node: Any) -> Any:
     if not isinstance(node, dict):
         return {} if node is True else {"not": {}} if node is False else node
     if "$ref" in node:
-        return {"$ref": node["$ref"]}
+        return {"$ref": node["$ref"].replace("#/$defs/", "#/components/schemas/")}
     return _renamed({name: _keyword(name, value) for name, value in node.items() if name not in UNKNOWN})
 
 
