@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,17 @@ class Env:
         found: dict[str, Any] = answer.json()
         return found
 
+    def declare_areas(self, areas: Iterable[tuple[str, str]]) -> None:
+        """Areas by code and level, their ancestors by prefix."""
+        codes, levels = zip(*areas, strict=True)
+        self.sql(
+            "INSERT INTO areas (code, level, name_zh, kind, nation, province, city, district, recorded_by)"
+            " SELECT code, level, code, 'administrative', 'cn', left(code, 2), CASE WHEN length(code) > 3 THEN left(code, 4) END,"
+            " CASE WHEN length(code) > 5 THEN code END, 'test' FROM unnest($1::text[], $2::text[]) AS a (code, level)",
+            list(codes),
+            list(levels),
+        )
+
     def sql(self, statement: str, *arguments: Any) -> list[Any]:
         return self.city.sql(self.settings, statement, *arguments)
 
@@ -70,8 +81,7 @@ async def running_env(city: City) -> AsyncIterator[Env]:
 async def env(running_env: Env) -> Env:
     """Stations A and B, in two districts, that measure particles, nitrogen dioxide and ozone each hour; nothing else is recorded."""
     running_env.sql(EMPTIED)
-    listed = "SELECT code, level, code, 'administrative', 'test' FROM unnest($1::text[], $2::text[]) AS a (code, level)"
-    running_env.sql(f"INSERT INTO areas (code, level, name_zh, kind, recorded_by) {listed}", *map(list, zip(*AREAS, strict=True)))
+    running_env.declare_areas(AREAS)
     running_env.app.state.runtime.own.forget()
     await running_env.put("/stations", [station("A"), station("B", "430304")])
     await running_env.put("/series", [hourly(code, measured) for code in ("A", "B") for measured in ("pm25", "pm10", "no2", "o3")])

@@ -13,7 +13,9 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from services.env.app import service
 from shared.body.reading import SLOTS
+from shared.service import create_app
 from shared.testing import serving
 from tests.env.conftest import Env, hourly, station
 
@@ -224,7 +226,7 @@ async def test_a_body_of_100_mb_is_refused_over_a_real_connection(env: Env, *, d
             yield piece
 
     headers = env.headers | {"Content-Type": "application/x-ndjson"} | ({"Content-Length": str(100 * len(piece))} if declared else {})
-    async with serving(env.app) as client:
+    async with serving(create_app(service, env.settings)) as client:
         answer = await client.post("/observations", content=pieces(), headers=headers)
         assert (answer.status_code, answer.json()["type"]) == (413, "/problems/body-too-large")
         assert (await client.get("/healthz")).status_code == 200
