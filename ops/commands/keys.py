@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ops.commands.options import VarDir, fail
 from ops.place import Place
@@ -62,7 +62,7 @@ def _folder(var_dir: Path) -> Path:
 
 
 def _print(ring: Keyring) -> None:
-    table = Table("key", "is", "since")
+    table = Table(Column("key", overflow="fold"), "is", "since")
     rows = [(ring.current, "in use", ring.current.used_from), (ring.following, "next", ring.following.created)]
     for key, what, since in (*rows, *((key, "retired", key.retired_at) for key in ring.retired)):
         table.add_row(key.kid, what, f"{datetime.fromtimestamp(since or key.created, UTC):%Y-%m-%d %H:%M:%S} UTC")

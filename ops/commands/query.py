@@ -38,7 +38,7 @@ def query(
 
     - `liandong query`
     - `liandong query fire.calls -n 5`
-    - `liandong query fire.calls -m calls:count -m "p90:quantile(response_s,0.9)" -b area:district -s=-calls`
+    - `liandong query fire.calls -m calls:count -m "p90:quantile(response_s,0.9)" -b area:district -s -calls`
     - `liandong query env.observations -m "pm25:avg(value)" -f "property='pm25'" -b area:district -b time:month --strict`
     """
     city = running_city(var_dir)
