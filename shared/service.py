@@ -55,6 +55,8 @@ class Service:
     """Lifespan tasks beyond the factory's own, cancelled at shutdown."""
     token_source: Callable[[Runtime], TokenSource] | None = None
     """Where keys and revocations come from, if not from the hub over HTTP (the hub itself)."""
+    contract: Callable[[Service], APIRouter] = dataset_router
+    """The routes of the federation contract; the hub answers them for all its sources."""
     holds: Callable[[Runtime], AbstractAsyncContextManager[Any]] | None = None
     """What the service itself keeps while it runs (the hub: signing keys, registry of sources), at `runtime.own`."""
 
@@ -146,6 +148,6 @@ def create_app(service: Service, settings: Settings | None = None) -> FastAPI:
     for router in service.routers:
         app.include_router(router)
     if service.datasets:
-        app.include_router(dataset_router(service))
+        app.include_router(service.contract(service))
     app.add_middleware(Requests, service=service.name, load_paths=service.loads)
     return app

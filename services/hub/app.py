@@ -9,10 +9,10 @@ from services.hub.areas import api as areas
 from services.hub.areas.datasets import AREAS
 from services.hub.catalog import api as catalog
 from services.hub.catalog.heartbeat import keep_catalog
+from services.hub.contract import contract
 from services.hub.events import api as events
 from services.hub.events import handlers, stream
 from services.hub.events.live import keep_live
-from services.hub.federation import api as federation
 from services.hub.models import Base
 from services.hub.state import hold
 from shared.service import Service, create_app
@@ -21,11 +21,12 @@ from shared.vocabulary import Text
 service = Service(
     name="hub",
     title=Text("枢纽", "Hub"),
-    routers=[api.router, people.router, accounts.router, areas.router, catalog.router, federation.router, events.router, stream.router],
+    routers=[api.router, people.router, accounts.router, areas.router, catalog.router, events.router, stream.router],
     datasets=[AREAS],
     metadata=Base.metadata,
     area_master=True,
     loads=["/areas"],
+    contract=contract,
     holds=hold,
     token_source=OwnTrust,
     on={"*": handlers.LOG},

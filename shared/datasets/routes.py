@@ -78,14 +78,14 @@ class ItemParameters(BaseModel):
 def dataset_router(service: Service) -> APIRouter:
     """All routes of the contract for a service's own datasets, aggregates included."""
     router = APIRouter()
-    router.include_router(_public_router(service))
+    router.include_router(public_router(service))
     router.include_router(_catalogue_router(service))
     router.include_router(_records_router(service))
     router.include_router(aggregate_router(service.datasets))
     return router
 
 
-def _public_router(service: Service) -> APIRouter:
+def public_router(service: Service) -> APIRouter:
     """What anyone may know: that the service is there, and which standards it keeps."""
     router = APIRouter(tags=["catalogue"])
 
@@ -114,7 +114,7 @@ def _catalogue_router(service: Service) -> APIRouter:
     async def capabilities(request: Request, caller: AnyCaller, reader: Reader) -> Response:
         settings: Settings = request.app.state.runtime.settings
         seen = _views(service, caller, settings)
-        versions = await _versions(reader, seen)
+        versions = await versions_of(reader, seen)
         as_of = now_text()
         return described(
             request,
@@ -137,7 +137,7 @@ def _catalogue_router(service: Service) -> APIRouter:
     @router.get("/catalog", summary="DCAT 3 catalogue, JSON-LD")
     async def catalog(request: Request, caller: AnyCaller, reader: Reader) -> Response:
         seen = _views(service, caller, request.app.state.runtime.settings)
-        versions = await _versions(reader, seen)
+        versions = await versions_of(reader, seen)
         return described(request, catalogue.dcat(service.name, service.title, seen, base_of(request), versions), media_type="application/ld+json")
 
     @router.get("/collections", summary="Collections")
@@ -196,7 +196,7 @@ def _views(service: Service, caller: Caller, settings: Settings) -> list[View]:
     return [view(dataset, caller, city_areas=settings.areas) for dataset in visible_datasets(service.datasets, caller)]
 
 
-async def _versions(connection: AsyncConnection, seen: Sequence[View]) -> dict[str, str]:
+async def versions_of(connection: AsyncConnection, seen: Sequence[View]) -> dict[str, str]:
     """The versions of the datasets of which the caller sees everything; to others they would tell of changes they may not know of."""
     by_table = dict((await connection.execute(versions_by_table())).all())
     return {shown.dataset.id: str(sum(by_table.get(name, 0) for name in noted_names(*shown.dataset.tables))) for shown in seen if shown.whole}

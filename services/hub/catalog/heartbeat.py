@@ -163,5 +163,5 @@ async def _get(hub: Hub, source: Source, path: str, passage: Passage, limit_byte
 
 
 def _itself(hub: Hub) -> Caller:
-    """The hub when it asks for descriptions: every field that may be shared, and no row at all."""
-    return Caller(hub.name, hub.name, frozenset({"hub:query"}), (), Clearance(DataGrade.IMPORTANT, Personal.SENSITIVE), "catalogue")
+    """The hub when it asks for descriptions: every field that may be shared; a source tells its version to those who see everything."""
+    return Caller(hub.name, hub.name, frozenset({"hub:query"}), ("*",), Clearance(DataGrade.IMPORTANT, Personal.SENSITIVE), "catalogue")

@@ -1,4 +1,4 @@
-"""One question to all sources: aggregates of one dataset or across several."""
+"""One question to all sources: records, aggregates of one dataset or across several."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
 
 from services.hub.federation.aggregates import aggregate, aggregate_across
+from services.hub.federation.records import item, items
 from services.hub.federation.schemas import Asked
 from shared.auth import AnyCaller
 from shared.caller import Caller
+from shared.datasets import routes
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.render import respond
 from shared.datasets.aggregate.routes import AskedForm, asked_form
@@ -28,6 +31,25 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     502: {"description": "No source answered, or under `strict` not every one; `coverage` says which"},
     504: {"description": "No source answered in time"},
 }
+
+
+class ItemsParameters(routes.ItemsParameters):
+    """The parameters of records at the hub."""
+
+    strict: Annotated[bool, Field(description="An error unless every source answered")] = False
+    deadline_ms: Annotated[int | None, Field(ge=1, le=600_000, description="Milliseconds the answer may take")] = None
+
+
+@router.get("/collections/{collection}/items", responses=_ANSWERS, summary="Rows of all sources: filtered, sorted, page by page")
+async def list_items(collection: str, request: Request, caller: AnyCaller, parameters: Annotated[ItemsParameters, Query()]) -> Response:
+    """In one order over all sources, with a link to the next page. A source that fails stays out for the rest of the paging and is named."""
+    passage = _passage(request, parameters.deadline_ms)
+    return await items(request.app.state.runtime, request, caller, collection, passage, strict=parameters.strict)
+
+
+@router.get("/collections/{collection}/items/{feature_id:path}", responses=_ANSWERS, summary="A row")
+async def one_item(collection: str, feature_id: str, request: Request, caller: AnyCaller, parameters: Annotated[routes.ItemParameters, Query()]) -> Response:
+    return await item(request.app.state.runtime, request, caller, collection, feature_id, _passage(request, None))
 
 
 @router.post("/aggregate", responses=_ANSWERS, summary="Measures per group, of one dataset or across several")

@@ -35,6 +35,11 @@ class SourceUnsound(SourceFailure):
     title = Text("来源的答案不可信", "Source's answer is unsound")
 
 
+class SourceLeftOut(SourceFailure):
+    slug = "source-left-out"
+    title = Text("来源在前一页失败，本次翻页不再询问", "Source left out since an earlier page")
+
+
 def failed(source: str, dataset: str, failure: SourceFailure, elapsed_ms: int) -> SourceAnswer:
     """How the coverage names a source that gave no answer."""
     problem = {"type": f"/problems/{failure.slug}", "title": failure.title.en, "detail": failure.detail}

@@ -69,9 +69,6 @@ def merge(portions: Sequence[Portion], descending: Sequence[bool], limit: int) -
         taken[number] += 1
         if taken[number] == len(portions[number].places) and not portions[number].exhausted:
             break
-    empty_handed = any(not portion.places and not portion.exhausted for portion in portions)
-    if empty_handed:
-        raise Disorder("A source sent no rows and said that it has more.")
     done = all(portion.exhausted and taken[number] == len(portion.places) for number, portion in enumerate(portions))
     return Merged(picked, taken, done)
 
@@ -82,6 +79,8 @@ def check_order(portion: Portion, descending: Sequence[bool]) -> None:
         keys = [_key(place, descending, whole=True) for place in portion.places]
         if any(len(place) <= len(descending) for place in portion.places) or any(not before < behind for before, behind in pairwise(keys)):
             raise Disorder(f"The rows of {portion.source} are not in the order that was asked for.")
+        if not portion.places and not portion.exhausted:
+            raise Disorder(f"{portion.source} sent no rows and said that it has more.")
     except (TypeError, ValueError, KeyError, IndexError, ArithmeticError) as error:
         raise Disorder(f"{portion.source} sent its rows without order: {str(error)[:200]}") from error
 

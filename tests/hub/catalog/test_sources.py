@@ -87,7 +87,7 @@ async def test_a_source_is_heard_and_its_datasets_are_known_as_far_as_the_caller
         assert [(offer["dataset"], offer["version"], offer["drifted"]) for offer in found["datasets"]] == [("traffic.loops", "7", False)]
         assert (await hub.sources(scope="hub:admin"))["430300/traffic"]["url"] == str(at.base_url)
         claims = hub.app.state.runtime.own.issuer.read(announcer.tokens[0])
-        assert (claims["aud"], claims["sub"], claims["areas"]) == ("430300/traffic", "430300/hub", [])
+        assert (claims["aud"], claims["sub"], claims["areas"]) == ("430300/traffic", "430300/hub", ["*"])
     assert (await _status(hub_over(city, {}), "food:read")) == 403
 
 

@@ -99,9 +99,7 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_source_that_fails_is_named_and_the_rest_is_exact(
-    beside_a_liar: tuple[Federation, Liar], fault: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_source_that_fails_is_named_and_the_rest_is_exact(beside_a_liar: tuple[Federation, Liar], fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.hub.federation.aggregates.STATES_BYTES", 1024 * 1024)
     made, liar = beside_a_liar
     liar.spoil, expected = FAULTS[fault]

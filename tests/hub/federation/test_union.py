@@ -65,7 +65,7 @@ def test_a_page_ends_where_a_source_ran_out_of_what_it_sent() -> None:
 
 def test_a_source_with_nothing_to_show_that_claims_more_is_not_believed() -> None:
     with pytest.raises(Disorder):
-        merge([Portion("a", [], exhausted=False)], [], 10)
+        check_order(Portion("a", [], exhausted=False), [])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,130 @@
+"""What the hub and all its sources share, described exactly as a sector describes its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from services.hub.catalog.domain import Offer, Source
+from services.hub.state import Hub
+from shared.auth import AnyCaller
+from shared.caller import Caller
+from shared.database import Reader
+from shared.datasets import catalogue
+from shared.datasets.answers import base_of, described, language_of, now_text
+from shared.datasets.labels import visible_datasets, visible_fields
+from shared.datasets.routes import versions_of
+from shared.datasets.view import View, unknown_dataset, view
+from shared.service import Runtime
+
+router = APIRouter(tags=["catalogue"])
+
+
+@router.get("/capabilities", summary="Datasets of the hub and all its sources with their versions, events, scopes")
+async def capabilities(request: Request, caller: AnyCaller, reader: Reader) -> Response:
+    """A version of several sources names them all; it is shown to those from whom rights hide nothing."""
+    runtime: Runtime = request.app.state.runtime
+    own = {seen.dataset.id for seen in own_views(runtime, caller)}
+    versions = await versions_of(reader, own_views(runtime, caller)) | _versions(runtime, caller)
+    as_of = {name: now_text() for name in own} | _as_of(runtime)
+    datasets = [
+        {"id": name, "title": seen.dataset.title.as_dict(), "version": versions.get(name), "as_of": as_of.get(name)}
+        for name, seen in views(runtime, caller).items()
+    ]
+    service = runtime.service
+    return described(
+        request,
+        {
+            "service": service.name,
+            "city": runtime.settings.city,
+            "version": request.app.version,
+            "contract": "1",
+            "datasets": [{key: value for key, value in dataset.items() if value is not None} for dataset in datasets],
+            "events": {"publishes": sorted(kind.type for kind in service.publishes), "consumes": ["*"] if service.on else []},
+            "scopes": ["hub:query", "hub:events", "hub:admin", "hub:audit", "hub:command"],
+        },
+    )
+
+
+@router.get("/catalog", summary="DCAT 3 catalogue of everything shared in the city, JSON-LD")
+async def catalog(request: Request, caller: AnyCaller, reader: Reader) -> Response:
+    runtime: Runtime = request.app.state.runtime
+    seen = list(views(runtime, caller).values())
+    versions = await versions_of(reader, own_views(runtime, caller)) | _versions(runtime, caller)
+    service = runtime.service
+    return described(request, catalogue.dcat(service.name, service.title, seen, base_of(request), versions), media_type="application/ld+json")
+
+
+@router.get("/collections", summary="Collections of the hub and all its sources")
+async def collections(request: Request, caller: AnyCaller) -> Response:
+    base, language = base_of(request), language_of(request)
+    shown = [catalogue.collection(seen, base, language) for seen in views(request.app.state.runtime, caller).values()]
+    return described(request, {"links": [catalogue.link(f"{base}/collections", "self", "application/json")], "collections": shown})
+
+
+@router.get("/collections/{collection}", summary="A collection, with the sources that offer it")
+async def one_collection(collection: str, request: Request, caller: AnyCaller) -> Response:
+    runtime: Runtime = request.app.state.runtime
+    hub: Hub = runtime.own
+    seen = _one(runtime, collection, caller)
+    sources = [source.name for source, _ in hub.registry.offers().get(collection, [])] or [hub.name]
+    return described(request, {**catalogue.collection(seen, base_of(request), language_of(request)), "sources": sources})
+
+
+@router.get("/collections/{collection}/schema", summary="Schema of the rows' properties, with labels")
+@router.get("/collections/{collection}/queryables", summary="Properties that filters may name")
+async def schema(collection: str, request: Request, caller: AnyCaller) -> Response:
+    seen = _one(request.app.state.runtime, collection, caller)
+    return described(request, catalogue.schema(seen, base_of(request), language_of(request)), media_type=catalogue.SCHEMA_TYPE)
+
+
+@router.get("/collections/{collection}/schema/feature", summary="Schema of a GeoJSON feature")
+async def feature_schema(collection: str, request: Request, caller: AnyCaller) -> Response:
+    seen = _one(request.app.state.runtime, collection, caller)
+    return described(request, catalogue.feature_schema(seen, base_of(request), language_of(request)), media_type=catalogue.SCHEMA_TYPE)
+
+
+def own_views(runtime: Runtime, caller: Caller) -> list[View]:
+    """The hub's own datasets, as far as they exist for the caller."""
+    return [view(dataset, caller, city_areas=runtime.settings.areas) for dataset in visible_datasets(runtime.service.datasets, caller)]
+
+
+def views(runtime: Runtime, caller: Caller) -> dict[str, View]:
+    """All datasets that exist for the caller, by id; of several sources the first describes it."""
+    hub: Hub = runtime.own
+    offered = {name: offers[0][1].declared for name, offers in hub.registry.offers().items()}
+    seen = {name: view(declared, caller) for name, declared in offered.items() if visible_fields(declared, caller)}
+    return dict(sorted((seen | {own.dataset.id: own for own in own_views(runtime, caller)}).items()))
+
+
+def _one(runtime: Runtime, collection: str, caller: Caller) -> View:
+    seen = views(runtime, caller).get(collection)
+    if seen is None:
+        raise unknown_dataset(collection)
+    return seen
+
+
+def _offers(runtime: Runtime) -> Mapping[str, list[tuple[Source, Offer]]]:
+    hub: Hub = runtime.own
+    return hub.registry.offers()
+
+
+def _versions(runtime: Runtime, caller: Caller) -> dict[str, str]:
+    """One version per dataset, from those of all its sources, for a caller from whom rights hide nothing."""
+    found: dict[str, str] = {}
+    for name, offers in _offers(runtime).items():
+        versions = [offer.version for _, offer in offers if offer.version is not None]
+        if len(versions) == len(offers) and view_is_whole(caller, offers):
+            found[name] = versions[0] if len(offers) == 1 else ".".join(versions)
+    return found
+
+
+def view_is_whole(caller: Caller, offers: list[tuple[Source, Offer]]) -> bool:
+    return all(visible_fields(offer.declared, caller) and view(offer.declared, caller).whole for _, offer in offers)
+
+
+def _as_of(runtime: Runtime) -> dict[str, Any]:
+    """The oldest moment among the sources of each dataset."""
+    return {name: min((offer.as_of for _, offer in offers if offer.as_of), default=None) for name, offers in _offers(runtime).items()}

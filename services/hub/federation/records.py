@@ -1,0 +1,254 @@
+"""Federated records: pages of rows from every source in one order, and single rows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pyarrow as pa
+from fastapi import Request, Response
+
+from services.hub.catalog.domain import Source
+from services.hub.federation.ask import Outcomes, Target, ask_all, target
+from services.hub.federation.domain import NobodyAnswered, SourceLeftOut, check_answered, coverage_of
+from services.hub.federation.portions import Features, Wish, no_row, read_page, read_row
+from services.hub.federation.union import Merged, merge
+from services.hub.state import Hub
+from shared.caller import Caller
+from shared.client import MIB, Answer
+from shared.database import reading
+from shared.datasets.answers import AFTER_HEADER, CACHE, Asked, base_of, items_answer, now_text, row_answer
+from shared.datasets.catalogue import link
+from shared.datasets.coverage import Coverage, SourceAnswer
+from shared.datasets.extent import CRS84, EPSG4326
+from shared.datasets.formats import MEDIA_TYPES, Form, as_arrow, as_csv, asked_form, encode_json
+from shared.datasets.record_query import RecordQuery
+from shared.datasets.view import View, unknown_dataset, view
+from shared.errors import NotFound
+from shared.paging import paging_key, seal, unseal
+from shared.passage import Passage
+from shared.service import Runtime
+from shared.source_failures import SourceRefused
+
+PAGE_BYTES = 64 * MIB
+"""Most bytes of one source's page."""
+OURS = ("strict", "deadline_ms")
+"""Parameters of the hub that no source knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """Where a paging over several sources stands: what its token holds."""
+
+    after: Mapping[str, list[str | None] | None]
+    """For each source that still has rows, the place of the last row taken, None before the first."""
+    out: Mapping[str, str]
+    """Sources that failed on an earlier page, with their status: they stay out, or rows would be missing in the middle."""
+    known_at: Mapping[str, str]
+
+    @classmethod
+    def of(cls, held: Mapping[str, Any], aim: Target) -> Journey:
+        """As a token holds it, or the beginning: all sources, from their first row."""
+        return cls(held.get("after", {source.name: None for source in aim.sources}), held.get("out", {}), held.get("known_at", {}))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A request for a page, understood."""
+
+    runtime: Runtime
+    caller: Caller
+    aim: Target
+    seen: View
+    query: RecordQuery
+    form: Form
+    journey: Journey
+    address: str
+    url: str
+
+    @property
+    def flat(self) -> bool:
+        return self.form in ("csv", "arrow")
+
+
+async def items(runtime: Runtime, request: Request, caller: Caller, dataset: str, passage: Passage, *, strict: bool) -> Response:
+    """A page of the rows of all sources. Raises what the sources find wrong with the query, or `NobodyAnswered`."""
+    aim = target(runtime, caller, dataset)
+    if aim.own is not None and len(aim.sources) == 1:
+        async with reading(runtime.reader) as connection:
+            return await items_answer(Asked(request, connection, caller, aim.own))
+    page = _understand(runtime, request, caller, aim)
+    asked = replace(aim, sources=tuple(source for source in aim.sources if source.name in page.journey.after))
+    outcomes = await ask_all(asked, lambda source: _page_of(page, source, passage.onward())) if asked.sources else Outcomes((), (), ())
+    merged = merge([features.portion for _, features in outcomes.found], _wish(page).descending, page.query.limit(runtime.settings.page_limit))
+    answers = (*_answers(page, outcomes, merged.taken), *outcomes.failures, *_left_out(page))
+    coverage = coverage_of(caller, answers, limited=aim.limited)
+    check_answered(coverage, outcomes.refusals, strict=strict)
+    return await asyncio.to_thread(_answer, page, outcomes, merged, coverage)
+
+
+async def item(runtime: Runtime, request: Request, caller: Caller, dataset: str, feature_id: str, passage: Passage) -> Response:
+    """One row; of several sources that have one of this id, the first by name. An error if it was not found and a source did not answer."""
+    aim = target(runtime, caller, dataset)
+    if aim.own is not None and len(aim.sources) == 1:
+        async with reading(runtime.reader) as connection:
+            return await row_answer(Asked(request, connection, caller, aim.own), feature_id)
+    page = _understand(runtime, request, caller, aim)
+    outcomes = await ask_all(aim, lambda source: _row_of(page, source, feature_id, passage.onward()))
+    found = next((features for _, features in outcomes.found if features.rows), None)
+    rows = [len(features.rows) for _, features in outcomes.found]
+    coverage = coverage_of(caller, (*_answers(page, outcomes, rows), *outcomes.failures), limited=aim.limited)
+    if found is None and outcomes.refusals:
+        check_answered(replace(coverage, sources=outcomes.failures), outcomes.refusals, strict=False)
+    if found is None and outcomes.failures:
+        raise NobodyAnswered(f"{dataset} item {feature_id[:80]!r} was not found, and not every source answered.", coverage=coverage.as_dict())
+    if found is None:
+        raise NotFound(f"{dataset} has no item {feature_id[:80]!r}.", pointer="/feature_id")
+    if page.flat:
+        return _flat(page, found.table, coverage, {"numberReturned": 1}, {})
+    links = [link(f"{page.address}/items/{quote(feature_id, safe='')}", "self", MEDIA_TYPES[page.form]), link(page.address, "collection", "application/json")]
+    return Response(encode_json({**found.rows[0], "links": links, "coverage": coverage.as_dict()}), media_type=MEDIA_TYPES[page.form], headers=_headers(page))
+
+
+def _understand(runtime: Runtime, request: Request, caller: Caller, aim: Target) -> Page:
+    if aim.declared is None:
+        raise unknown_dataset(aim.dataset)
+    seen = view(aim.declared, caller)
+    parameters = [(name, value) for name, value in request.query_params.multi_items() if name not in OURS]
+    query = RecordQuery.read(parameters, aim.declared, seen.fields)
+    form = asked_form(query.given.get("f"), request.headers.get("accept", ""))
+    key = _key(runtime)
+    held = unseal(key, query.given["token"], query=query.bound, caller=caller) if "token" in query.given else {}
+    address = f"{base_of(request)}/collections/{quote(aim.dataset)}"
+    return Page(runtime, caller, aim, seen, query, form, Journey.of(held, aim), address, str(request.url))
+
+
+def _key(runtime: Runtime) -> bytes:
+    return paging_key(runtime.settings.reader_url.get_secret_value())
+
+
+async def _page_of(page: Page, source: Source, passage: Passage) -> Features:
+    """One source's next rows, from where the last page left it."""
+    place = page.journey.after[source.name]
+    limit = page.query.limit(page.runtime.settings.page_limit)
+    sent = [*_theirs(page, known_at=page.journey.known_at.get(source.name)), ("limit", str(limit))]
+    headers = {AFTER_HEADER: json.dumps(place)} if place is not None else {}
+    answer = await _ask(page, source, "items", sent, headers, passage)
+    return await asyncio.to_thread(read_page, source.name, answer.content, _wish(page), answer.elapsed_ms)
+
+
+async def _row_of(page: Page, source: Source, feature_id: str, passage: Passage) -> Features:
+    try:
+        answer = await _ask(page, source, f"items/{quote(feature_id, safe='')}", _theirs(page), {}, passage)
+    except SourceRefused as refused:
+        if refused.answered == 404:
+            return no_row(source.name)
+        raise
+    return await asyncio.to_thread(read_row, source.name, answer.content, _wish(page), answer.elapsed_ms)
+
+
+def _theirs(page: Page, *, known_at: str | None = None) -> list[tuple[str, str]]:
+    """The parameters that the sources answer; tables have longitude and latitude as columns, in no other order."""
+    given = {**page.query.given, "f": "geojson", **({"known_at": known_at} if known_at else {})}
+    return [(name, value) for name, value in given.items() if name not in ("token", "limit") and not (page.flat and name == "crs")]
+
+
+def _wish(page: Page) -> Wish:
+    descending = [down for _, down in page.query.sorting(page.seen)]
+    return Wish(descending, page.seen if page.flat else None, page.query.chosen())
+
+
+async def _ask(page: Page, source: Source, path: str, params: list[tuple[str, str]], headers: Mapping[str, str], passage: Passage) -> Answer:
+    hub: Hub = page.runtime.own
+    url = f"{source.url}/collections/{page.aim.dataset}/{path}"
+    token = hub.issuer.hop(page.caller, source.name)
+    return await hub.client.ask(source.name, url, passage, token=token, params=params, headers=headers, limit_bytes=PAGE_BYTES)
+
+
+def _answers(page: Page, outcomes: Outcomes[Features], rows: Sequence[int]) -> list[SourceAnswer]:
+    return [
+        SourceAnswer(
+            source=source.name,
+            dataset=page.aim.dataset,
+            status="ok",
+            rows=taken,
+            as_of=features.as_of,
+            elapsed_ms=features.elapsed_ms,
+            served_from="rows",
+        )
+        for (source, features), taken in zip(outcomes.found, rows, strict=True)
+    ]
+
+
+def _left_out(page: Page) -> list[SourceAnswer]:
+    """Sources that failed on an earlier page, or are no longer known."""
+    detail = "It gave no answer to an earlier page and stays out until the first page is asked again."
+    problem = {"type": "/problems/source-left-out", "title": SourceLeftOut.title.en, "detail": detail}
+    known = {source.name for source in page.aim.sources}
+    out = {**page.journey.out, **{name: "error" for name in page.journey.after if name not in known}}
+    return [SourceAnswer(source=name, dataset=page.aim.dataset, status=status, problem=problem) for name, status in out.items()]  # type: ignore[arg-type]  # as this hub wrote it
+
+
+def _answer(page: Page, outcomes: Outcomes[Features], merged: Merged, coverage: Coverage) -> Response:
+    """The rows that come next among all sources, in the form that was asked for."""
+    found = [features for _, features in outcomes.found]
+    about: dict[str, Any] = {"numberReturned": len(merged.picked)}
+    matched = [features.matched for features in found]
+    if not page.journey.out and "token" not in page.query.given and all(number is not None for number in matched) and (merged.done or page.query.hits):
+        about["numberMatched"] = sum(number or 0 for number in matched)
+    known_at = [features.known_at for features in found if features.known_at]
+    about |= {"known_at": min(known_at)} if known_at else {}
+    following = _following(page, outcomes, merged)
+    headers = {"Link": f'<{following}>; rel="next"; type="{MEDIA_TYPES[page.form]}"'} if following else {}
+    if page.flat:
+        return _flat(page, _picked_table(found, merged), coverage, about, headers)
+    rows = [found[number].rows[row] for number, row in merged.picked]
+    body = {"type": "FeatureCollection", "timeStamp": now_text(), **about, "features": rows, "links": _links(page, following), "coverage": coverage.as_dict()}
+    return Response(encode_json(body), media_type=MEDIA_TYPES[page.form], headers={**_headers(page), **headers})
+
+
+def _picked_table(found: list[Features], merged: Merged) -> pa.Table:
+    starts, start = [], 0
+    for features in found:
+        starts.append(start)
+        start += features.table.num_rows
+    whole = pa.concat_tables([features.table for features in found])
+    return whole.take(pa.array([starts[number] + row for number, row in merged.picked], pa.int64()))
+
+
+def _flat(page: Page, rows: pa.Table, coverage: Coverage, about: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+    if page.form == "arrow":
+        body = as_arrow(rows, {"dataset": page.aim.dataset, **about, "coverage": coverage.as_dict()})
+        return Response(body, media_type=MEDIA_TYPES["arrow"], headers={**CACHE, **headers})
+    named = f'<data:application/json,{quote(encode_json(coverage.as_dict()))}>; rel="coverage"'
+    links = ", ".join(filter(None, (headers.get("Link"), named)))
+    return Response(as_csv(rows), media_type=MEDIA_TYPES["csv"], headers={**CACHE, "Link": links})
+
+
+def _headers(page: Page) -> dict[str, str]:
+    return {"Content-Crs": f"<{EPSG4326 if page.query.swapped else CRS84}>"} | CACHE
+
+
+def _following(page: Page, outcomes: Outcomes[Features], merged: Merged) -> str | None:
+    """The address of the next page: where each source goes on, and which stay out."""
+    if merged.done:
+        return None
+    after: dict[str, Any] = {}
+    for (source, features), taken in zip(outcomes.found, merged.taken, strict=True):
+        if taken < len(features.portion.places) or not features.portion.exhausted:
+            after[source.name] = features.portion.places[taken - 1] if taken else page.journey.after[source.name]
+    known_at = {source.name: features.known_at for source, features in outcomes.found if features.known_at}
+    out = {**page.journey.out, **{failure.source: failure.status for failure in outcomes.failures}}
+    token = seal(_key(page.runtime), {"after": after, "out": out, "known_at": known_at}, query=page.query.bound, caller=page.caller)
+    return f"{page.address}/items?{urlencode({**page.query.given, 'token': token})}"
+
+
+def _links(page: Page, following: str | None) -> list[dict[str, str]]:
+    links = [link(page.url, "self", MEDIA_TYPES[page.form]), link(page.address, "collection", "application/json")]
+    others = (other for other in ("geojson", "csv", "arrow") if other != page.form)
+    links += [link(f"{page.address}/items?{urlencode({**page.query.given, 'f': other})}", "alternate", MEDIA_TYPES[other]) for other in others]
+    return links + ([link(following, "next", MEDIA_TYPES[page.form])] if following else [])
