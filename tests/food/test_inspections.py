@@ -107,6 +107,8 @@ async def test_a_report_takes_the_inspection_with_all_that_was_found(food: Food)
     assert answer.status_code == 201, answer.text
     assert (answer.json()["failed"], len(answer.json()["findings"])) == (True, 2)
     assert food.events() == [("food.inspection.failed.v1", "premises/430300:19")]
+    told = food.city.sql(food.settings, "SELECT envelope->'data'->>'score' AS score, envelope->'data'->>'high_risks' AS high_risks FROM outbox")
+    assert [tuple(row) for row in told] == [("88.0", "1")], "one event, told after the findings were taken"
     again = await food.client.post("/premises/430300:19/inspections", json=report, headers=food.headers() | {"Idempotency-Key": "r1"})
     assert again.json() == answer.json()
     assert len(food.rows("inspections")) == 1

@@ -33,7 +33,28 @@ _AT_THAT_TIME = text("""
 async def save_inspections(
     session: AsyncSession, batch: Checked[InspectionIn], caller: Caller, city: str, now: datetime, *, correct: bool = False
 ) -> LoadAnswer:
-    """Take new inspections of known premises and, if `correct`, new facts about known ones."""
+    """Take new inspections of known premises and, if `correct`, new facts about known ones; judge them and tell of those that fail."""
+    answer, touched = await take_inspections(session, batch, caller, city, now, correct=correct)
+    await judge_and_tell(session, touched, caller, now)
+    return answer
+
+
+async def save_findings(session: AsyncSession, batch: Checked[FindingIn], caller: Caller, city: str, now: datetime, *, correct: bool = False) -> LoadAnswer:
+    """Take new findings and, if `correct`, new facts about known ones; judge their inspections and tell of those that now fail."""
+    answer, touched = await take_findings(session, batch, caller, city, now, correct=correct)
+    await judge_and_tell(session, touched, caller, now)
+    return answer
+
+
+async def judge_and_tell(session: AsyncSession, touched: set[str], caller: Caller, now: datetime) -> None:
+    """Judge inspections after all that belongs to them has been taken, so that their event is complete."""
+    record_all(session, await judge(session, touched, caller.subject, now))
+
+
+async def take_inspections(
+    session: AsyncSession, batch: Checked[InspectionIn], caller: Caller, city: str, now: datetime, *, correct: bool = False
+) -> tuple[LoadAnswer, set[str]]:
+    """The rows taken, and the inspections to be judged: theirs, and those that waiting findings joined."""
     _refuse_misdated(batch, ((number, "inspected_at", row.inspected_at) for number, row in batch.rows.items()), now)
     ids = {number: identifier(row.registry or city, row.premises) for number, row in batch.rows.items()}
     known = await premises_of(session, set(ids.values()), caller)
@@ -49,12 +70,13 @@ async def save_inspections(
     merged.explain(batch, "number")
     touched = [rows[number]["id"] for number in (*merged.taken, *merged.corrected)]
     linked = await link_findings(session, touched, caller.subject)
-    record_all(session, await judge(session, {*touched, *linked}, caller.subject, now))
-    return _answer(batch, merged)
+    return _answer(batch, merged), {*touched, *linked}
 
 
-async def save_findings(session: AsyncSession, batch: Checked[FindingIn], caller: Caller, city: str, now: datetime, *, correct: bool = False) -> LoadAnswer:
-    """Take new findings and, if `correct`, new facts about known ones.
+async def take_findings(
+    session: AsyncSession, batch: Checked[FindingIn], caller: Caller, city: str, now: datetime, *, correct: bool = False
+) -> tuple[LoadAnswer, set[str]]:
+    """The rows taken, and the inspections to be judged anew.
 
     A finding that names no inspection joins the one of its premises at the same time; if there is none yet, it waits for one.
     """
@@ -74,8 +96,7 @@ async def save_findings(session: AsyncSession, batch: Checked[FindingIn], caller
     merged = await merge(session, findings, rows, key=("id",), recorded_by=caller.subject, correct=correct, derived=("inspection",))
     merged.explain(batch, "number")
     touched = {rows[number]["inspection"] for number in (*merged.taken, *merged.corrected)} - {None}
-    record_all(session, await judge(session, touched, caller.subject, now))
-    return _answer(batch, merged)
+    return _answer(batch, merged), touched
 
 
 def _belongs(

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from ulid import ULID
 
-from services.food.inspections.actions import save_findings, save_inspections
+from services.food.inspections.actions import judge_and_tell, save_findings, save_inspections, take_findings, take_inspections
 from services.food.inspections.schemas import FindingIn, InspectionIn, InspectionReport
 from services.food.models import findings, inspections
 from services.food.premises.actions import premises_of
@@ -91,14 +91,17 @@ async def report_inspection(premises_id: str, report: InspectionReport, session:
         inspection = report.number or str(ULID())
         row = InspectionIn(registry=registry, number=inspection, premises=number, inspected_at=report.inspected_at, kind=report.kind, score=report.score)
         batch = Checked({0: row})
-        _whole(await save_inspections(session, batch, caller, registry, now), 1)
+        answer, touched = await take_inspections(session, batch, caller, registry, now)
+        _whole(answer, 1)
         listed = Checked(
             {
                 place: FindingIn(registry=registry, number=f"{inspection}-{place + 1}", inspection=inspection, **finding.model_dump())
                 for place, finding in enumerate(report.findings)
             }
         )
-        _whole(await save_findings(session, listed, caller, registry, now), len(report.findings))
+        answer, _ = await take_findings(session, listed, caller, registry, now)
+        _whole(answer, len(report.findings))
+        await judge_and_tell(session, touched, caller, now)
         return await _inspection(session, f"{registry}:{inspection}")
 
     return await once(work, status=201)
