@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from ops.launching import free_port
+from ops.launching import LaunchError, free_port
 from ops.place import Place
 from ops.postgres import SUPERUSER, Postgres, local_postgres
 from ops.redis import ADMIN, Redis
@@ -29,8 +29,12 @@ def servers_of(place: Place, *, choose_ports: bool = False) -> Servers:
     ports = _ports(place, choose_ports)
     postgres = redis = None
     if place.postgres_url is None:
-        password = kept_passwords(place.secrets / "postgres.json", [SUPERUSER])[SUPERUSER]
-        postgres = local_postgres(place.var / "pg", ports["postgres"], password)
+        file = place.secrets / "postgres.json"
+        lost = not file.exists()
+        postgres = local_postgres(place.var / "pg", ports["postgres"], kept_passwords(file, [SUPERUSER])[SUPERUSER])
+        if lost and (postgres.data / "PG_VERSION").exists():
+            file.unlink()
+            raise LaunchError(f"The passwords of the databases in {postgres.data} are gone. Restore {file}, or remove {place.var} and begin anew.")
     if place.redis_url is None:
         password = kept_passwords(place.secrets / "redis.json", [ADMIN])[ADMIN]
         redis = Redis(place.var / "redis", ports["redis"], password, place.secrets / "redis.acl", {})

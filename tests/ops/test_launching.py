@@ -17,8 +17,10 @@ import psutil
 import pytest
 
 from ops import postgres
-from ops.launching import CHILD, free_port
+from ops.launching import CHILD, LaunchError, free_port
+from ops.place import Place
 from ops.postgres import UNSAFE_BUT_FAST, local_postgres
+from ops.servers import servers_of
 from tests.ops.running_city import living
 
 PARENT = f"""
@@ -89,10 +91,22 @@ def test_a_pid_file_of_a_dead_server_is_removed_and_a_stranger_with_its_pid_is_l
     assert not (made.data / "postmaster.pid").exists()
 
 
+def test_data_without_their_passwords_are_named_instead_of_locked_out_of(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    servers_of(place)
+    (tmp_path / "pg").mkdir()
+    (tmp_path / "pg" / "PG_VERSION").write_text("18\n", encoding="ascii")
+    servers_of(place)
+    (place.secrets / "postgres.json").unlink()
+    with pytest.raises(LaunchError, match="Restore .*postgres.json"):
+        servers_of(place)
+    assert not (place.secrets / "postgres.json").exists()
+
+
 def test_a_folder_with_other_files_is_not_taken_for_a_cluster(tmp_path: Path) -> None:
     made = local_postgres(tmp_path / "pg", 5432, "secret")
     made.data.mkdir()
     (made.data / "thesis.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(Exception, match="holds files but no PostgreSQL cluster"):
+    with pytest.raises(LaunchError, match="holds files but no PostgreSQL cluster"):
         made.launch()
     assert (made.data / "thesis.txt").read_text(encoding="utf-8") == "mine"
