@@ -98,7 +98,7 @@ def test_data_without_their_passwords_are_named_instead_of_locked_out_of(tmp_pat
     (tmp_path / "pg" / "PG_VERSION").write_text("18\n", encoding="ascii")
     servers_of(place)
     (place.secrets / "postgres.json").unlink()
-    with pytest.raises(LaunchError, match="Restore .*postgres.json"):
+    with pytest.raises(LaunchError, match=r"Restore .*postgres\.json"):
         servers_of(place)
     assert not (place.secrets / "postgres.json").exists()
 
