@@ -207,7 +207,7 @@ class Tokens:
 
 def jwt_header(token: str) -> dict[str, Any]:
     """The unverified header of a compact JWT; `ValueError` if there is none."""
-    head = token.split(".")[0]
+    head = token.split(".", 1)[0]
     header = orjson.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
     if not isinstance(header, dict):
         raise ValueError("not an object")
