@@ -80,7 +80,7 @@ def install(app: FastAPI) -> None:
     async def on_exception(request: Request, error: Exception) -> Response:
         return respond(request, from_exception(error))
 
-    for kind in (DBAPIError, PoolTimeout, OSError):
+    for kind in (DBAPIError, PoolTimeout, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # the driver's own: COPY goes past SQLAlchemy
         app.add_exception_handler(kind, on_exception)
 
 
