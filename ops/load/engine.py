@@ -15,8 +15,7 @@ import orjson
 from ops.load.files import chunks_of
 from ops.load.mapping import CannotMap, FileMapping
 from ops.load.opening import Survey, survey
-from ops.load.rows import MEDIA_TYPES, Batch, body_of, declarations
-from ops.load.rows import batch_of as map_chunk
+from ops.load.rows import MEDIA_TYPES, Batch, batch_of, body_of, declarations
 from ops.load.sending import CannotLoad, Request, Sender
 from ops.load.tally import OUTCOMES, Report, Tally
 
@@ -35,7 +34,7 @@ class _Sent:
 
 @dataclass(slots=True)
 class Load:
-    """One run of `liandong load`.
+    """One run of `liandong load`. It closes its sender.
 
     At most `concurrency` batches are under way and one waits, so memory does not grow with the file. The key of a batch names the file, the
     mapping, this run and the batch: sent again in this run it takes effect once; in another run the rows are judged anew,
@@ -76,6 +75,7 @@ class Load:
             self._settle_rest()
         finally:
             self._pool.shutdown(cancel_futures=True)
+            self.sender.close()
         self.report.seconds, self.report.retries = time.monotonic() - began, self.sender.retries
         return self.report
 
@@ -84,7 +84,7 @@ class Load:
         tally = Tally(path.name, max(1, len(self.mapping.cells)))
         self.report.files.append(tally)
         for number, chunk in enumerate(chunks_of(path, self.mapping)):
-            batch = map_chunk(chunk, self.mapping)
+            batch = batch_of(chunk, self.mapping)
             tally.mapped(batch)
             self._declare(batch)
             added, self._to_add = self._to_add, []
