@@ -73,20 +73,23 @@ def _counted(grouped: Select[Any], single: int, sketches: tuple[Measure, ...]) -
     found: list[ColumnElement[Any]] = []
     sizes: list[ColumnElement[Any]] = []
     for place, measure in enumerate(sketches):
-        entry: ColumnElement[Any] = func.unnest(groups.c[f"a{place}"]).column_valued(f"entry{place}")
-        if measure.fn == "quantile":
-            cells = select(entry.label("cell"), func.count().label("n")).group_by(entry).subquery()
-            counted: Select[Any] = select(func.array_agg(cells.c.cell).label("cells"), func.array_agg(cells.c.n).label("counts"))
-        else:
-            cells = select(func.max(entry).label("cell")).group_by(entry.op(">>")(literal_column("6"))).subquery()
-            counted = select(func.array_agg(cells.c.cell).label("cells"))
-        sketch = counted.lateral(f"sketch{place}")
+        sketch = _entries_counted(groups.c[f"a{place}"], measure).lateral(f"sketch{place}")
         source = source.outerjoin(sketch, true())
         found += sketch.c
         sizes.append(func.coalesce(func.cardinality(sketch.c.cells), 0))
     so_far = func.sum(reduce(add, sizes)).over(rows=(None, 0))
     kept = [case((so_far <= MAX_CELLS, column)) for column in found]
     return select(*list(groups.c)[:single], *kept, so_far).select_from(source)
+
+
+def _entries_counted(gathered: ColumnElement[Any], measure: Measure) -> Select[*tuple[Any, ...]]:
+    """The different entries of one group's array: buckets and how often each occurs, or the registers with their greatest ranks."""
+    entry: ColumnElement[Any] = func.unnest(gathered).column_valued("entry")
+    if measure.fn == "quantile":
+        buckets = select(entry.label("cell"), func.count().label("n")).group_by(entry).subquery()
+        return select(func.array_agg(buckets.c.cell).label("cells"), func.array_agg(buckets.c.n).label("counts"))
+    registers = select(func.max(entry).label("cell")).group_by(entry.op(">>")(literal_column("6"))).subquery()
+    return select(func.array_agg(registers.c.cell).label("cells"))
 
 
 def _source(layout: Layout, view: View) -> tuple[FromClause, FromClause]:

@@ -75,7 +75,7 @@ def check(spec: dict[str, Any], mine: Any, other: Any) -> None:
     elif spec["fn"] == "quantile":
         assert abs(mine - other) <= QUANTILE_ERROR * abs(other), spec
     elif spec["fn"] == "distinct":
-        assert abs(mine - other) <= max(1, 5 * DISTINCT_ERROR * other), spec
+        assert abs(mine - other) <= max(3, 5 * DISTINCT_ERROR * other), spec  # registers collide among few values too
     else:
         assert mine == pytest.approx(other, rel=1e-9, abs=1e-7), spec
 
