@@ -140,6 +140,16 @@ async def test_only_areas_that_held_on_a_day_are_listed_if_one_is_given(load: Lo
     assert listed == {"2018-09-30": ["430221"], "2018-10-01": ["430212"]}
 
 
+async def test_areas_are_a_dataset_with_polygons_for_whoever_may_ask(load: Loader, city: City):
+    await load(*ROOTS, YUHU)
+    items = "/collections/hub.areas/items"
+    analyst = city.headers("hub", scope="hub:query", areas=["43"])
+    found = (await load.client.get(items, params={"bbox": "112.85,27.85,113,28"}, headers=analyst)).json()["features"]
+    assert [(each["id"], each["properties"]["city"], each["geometry"]["type"]) for each in found] == [("430302", "4303", "Polygon")]
+    named = (await load.client.get(items, params={"filter": "level = 'city'"}, headers=analyst)).json()["features"]
+    assert [each["properties"]["name_en"] for each in named] == ["Xiangtan"]
+
+
 @pytest.mark.parametrize("body", [b"{}", b"[", b"[1]", b'[{"code": "A"}]', b'[{"code": "43\\u0000"}]', b"\xff", b"[" * 5000])
 async def test_a_broken_body_is_a_problem_or_a_rejected_row_and_never_a_failure(load: Loader, body: bytes):
     answer = await load.client.put("/areas", content=body, headers={**load.headers, "Content-Type": "application/json"})
