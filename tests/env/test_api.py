@@ -53,7 +53,7 @@ async def test_a_station_is_located_by_its_point_in_the_system_that_it_declares(
         {"code": "P4", "name_zh": "丁", "lon": 10.0, "lat": 10.0, "crs": "wgs84"},
     ]
     answer = await env.put("/stations", rows)
-    assert [(row, code) for row, _, code in codes(answer)] == [(2, "value-error"), (3, "unknown-area")]
+    assert [(row, code) for row, _, code in codes(answer)] == [(2, "value-error"), (3, "unknown-place")]
     stored = {row["code"]: row for row in env.sql("SELECT code, area, lon FROM stations WHERE code LIKE 'P%'")}
     assert stored["P1"]["area"] == stored["P2"]["area"] == "430304"
     assert stored["P1"]["lon"] == 112.9

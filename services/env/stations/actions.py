@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from sqlalchemy import ARRAY, Text, bindparam, func, or_, select, text
+from sqlalchemy import ARRAY, Text, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql import ColumnElement, true
 
 from services.env.models import stations
 from services.env.observations.schemas import AIR
@@ -16,8 +14,8 @@ from services.env.stations.schemas import SeriesIn, StationIn
 from shared.area_directory import AreaDirectory
 from shared.batches import LoadAnswer
 from shared.caller import Caller
-from shared.coordinates import Crs, to_wgs84
 from shared.loads import merge
+from shared.places import covers, place_rows
 from shared.row_models import Checked
 from shared.series import hour_needs, series, whole_hours
 
@@ -34,26 +32,21 @@ async def save_stations(
     session: AsyncSession, checked: Checked[StationIn], areas: AreaDirectory, caller: Caller, *, city: Sequence[str], timezone: str, correct: bool
 ) -> LoadAnswer:
     """Take new stations and, if `correct`, new facts about known ones, whose series follow."""
-    points = _points(checked)
-    placed = await _placed(checked, points, areas)
     rows: dict[int, dict[str, Any]] = {}
-    for number, area in placed.items():
-        if not (caller.sees_area(area) and _covers(city, area)):
-            checked.reject(number, "area", "outside-areas", f"The area {area} is not among those of this city that the token covers.")
-            continue
+    for number, place in (await place_rows(checked, areas, caller, city)).items():
         station = checked.rows[number]
-        lon, lat = points.get(number, (None, None))
         rows[number] = {
             "code": station.code,
             "name_zh": station.name_zh,
             "name_en": station.name_en,
             "kind": station.kind.value,
-            "area": area,
-            "lon": lon,
-            "lat": lat,
+            "area": place.area,
+            "lon": place.lon,
+            "lat": place.lat,
             "timezone": station.timezone or timezone,
         }
-    merged = await merge(session, stations, rows, key=("code",), recorded_by=caller.subject, correct=correct, correctable=_visible(caller))
+    visible = covers(caller, stations.c.area)
+    merged = await merge(session, stations, rows, key=("code",), recorded_by=caller.subject, correct=correct, correctable=visible)
     merged.explain(checked, "station")
     if merged.corrected:
         corrected = [rows[number] for number in merged.corrected]
@@ -62,48 +55,10 @@ async def save_stations(
     return checked.answer(merged.taken, merged.corrected, merged.duplicates)
 
 
-def _points(checked: Checked[StationIn]) -> dict[int, tuple[float, float]]:
-    """The points of the rows that have one, as WGS 84, rounded to a centimetre so that the same point is the same again."""
-    found: dict[int, tuple[float, float]] = {}
-    for crs in Crs:
-        numbers = [number for number, row in checked.rows.items() if row.crs is crs and row.lon is not None]
-        if numbers:
-            lon, lat = to_wgs84([checked.rows[one].lon or 0 for one in numbers], [checked.rows[one].lat or 0 for one in numbers], crs)
-            found |= dict(zip(numbers, zip(np.round(lon, 7).tolist(), np.round(lat, 7).tolist(), strict=True), strict=True))
-    return found
-
-
-async def _placed(checked: Checked[StationIn], points: dict[int, tuple[float, float]], areas: AreaDirectory) -> dict[int, str]:
-    """The area of each row: as given, if it is known, or where its point lies."""
-    known = await areas.known({row.area for row in checked.rows.values() if row.area})
-    found: dict[int, str] = {}
-    for number, row in list(checked.rows.items()):
-        if row.area and row.area in known:
-            found[number] = row.area
-        elif row.area:
-            checked.reject(number, "area", "unknown-area", f"There is no area {row.area!r}. The hub's /areas lists them.")
-    lost = [number for number in checked.rows if number not in found]
-    for number, area in zip(lost, await areas.locate([points[number] for number in lost]) if lost else [], strict=True):
-        if area is None:
-            checked.reject(number, "lon", "unknown-area", "The point lies in no area whose shape is known. Give the station's area as well.")
-        else:
-            found[number] = area
-    return found
-
-
-def _covers(prefixes: Sequence[str], area: str) -> bool:
-    return "*" in prefixes or any(area.startswith(prefix) for prefix in prefixes)
-
-
-def _visible(caller: Caller) -> ColumnElement[bool]:
-    """Stations whose area the token covers; no others can be corrected."""
-    return true() if caller.everywhere else or_(*(func.left(stations.c.area, len(prefix)) == prefix for prefix in caller.areas), ~true())
-
-
 async def save_series(session: AsyncSession, checked: Checked[SeriesIn], caller: Caller) -> LoadAnswer:
     """Take new series; place, names and zone are the station's."""
     found = await session.execute(
-        select(stations).where(stations.c.code == func.any(sorted({row.station for row in checked.rows.values()}))).where(_visible(caller))
+        select(stations).where(stations.c.code == func.any(sorted({row.station for row in checked.rows.values()}))).where(covers(caller, stations.c.area))
     )
     by_code = {station.code: station for station in found}
     rows: dict[int, dict[str, Any]] = {}

@@ -8,8 +8,8 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, model_validator
 
 from services.env.models import StationKind
-from shared.coordinates import Crs
-from shared.row_models import AreaCode, PlainText, Reference, RowModel
+from shared.places import PlacedRow
+from shared.row_models import PlainText, Reference, RowModel
 from shared.series import Timing
 
 
@@ -19,29 +19,19 @@ def _zone(name: str) -> str:
     return name
 
 
-class StationIn(RowModel):
+class StationIn(PlacedRow):
     """A monitoring station. Its area is given, or found from its point."""
 
     code: Reference
     name_zh: PlainText | None = None
     name_en: PlainText | None = None
     kind: StationKind = StationKind.OTHER
-    lon: Annotated[float, Field(ge=-180, le=180, description="Degrees in the system that `crs` names")] | None = None
-    lat: Annotated[float, Field(ge=-90, le=90, description="Degrees in the system that `crs` names")] | None = None
-    crs: Annotated[Crs, Field(description="System of lon and lat; they are kept as WGS 84")] | None = None
-    area: AreaCode | None = None
     timezone: Annotated[str, AfterValidator(_zone), Field(description="IANA zone in which the station counts its days; the city's if not given")] | None = None
 
     @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def _named(self) -> Self:
         if self.name_zh is None and self.name_en is None:
             raise ValueError("a station needs name_zh or name_en")
-        if (self.lon is None) != (self.lat is None):
-            raise ValueError("lon and lat come together")
-        if self.lon is not None and self.crs is None:
-            raise ValueError("a point needs its crs: wgs84, cgcs2000, gcj02 or bd09; an undeclared GCJ-02 point is 500 m wrong")
-        if self.lon is None and self.area is None:
-            raise ValueError("a station needs its area, or a point to find it from")
         return self
 
 
