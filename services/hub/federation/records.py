@@ -135,7 +135,8 @@ async def _page_of(page: Page, source: Source, passage: Passage) -> Features:
     """One source's next rows, from where the last page left it."""
     place = page.journey.after[source.name]
     limit = page.query.limit(page.runtime.settings.page_limit)
-    sent = [*_theirs(page, known_at=page.journey.known_at.get(source.name)), ("limit", str(limit))]
+    paging = {"token", "limit"}
+    sent = [pair for pair in _theirs(page, known_at=page.journey.known_at.get(source.name)) if pair[0] not in paging] + [("limit", str(limit))]
     headers = {AFTER_HEADER: json.dumps(place)} if place is not None else {}
     answer = await _ask(page, source, "items", sent, headers, passage)
     return await asyncio.to_thread(read_page, source.name, answer.content, _wish(page), answer.elapsed_ms)
@@ -154,7 +155,7 @@ async def _row_of(page: Page, source: Source, feature_id: str, passage: Passage)
 def _theirs(page: Page, *, known_at: str | None = None) -> list[tuple[str, str]]:
     """The parameters that the sources answer; tables have longitude and latitude as columns, in no other order."""
     given = {**page.query.given, "f": "geojson", **({"known_at": known_at} if known_at else {})}
-    return [(name, value) for name, value in given.items() if name not in ("token", "limit") and not (page.flat and name == "crs")]
+    return [(name, value) for name, value in given.items() if not (page.flat and name == "crs")]
 
 
 def _wish(page: Page) -> Wish:

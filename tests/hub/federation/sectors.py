@@ -20,7 +20,7 @@ from services.hub.catalog.heartbeat import listen
 from shared.config import Settings
 from shared.database import new_metadata
 from shared.datasets.declaration import Dataset, Field, Point
-from shared.datasets.history import history_of, recorded_columns
+from shared.datasets.history import history_of, history_triggers_ddl, recorded_columns
 from shared.service import Service, create_app
 from shared.testing import serving
 from shared.vocabulary import Personal
@@ -151,7 +151,8 @@ class Federation:
         return self.city.headers("hub", scope=scope, **claims)
 
     async def aggregate(self, question: dict[str, Any], **claims: Any) -> httpx.Response:
-        return await self.client.post("/aggregate", json=question, headers=self.headers(**claims))
+        """Asks with a deadline that a busy machine keeps too, unless the question has its own."""
+        return await self.client.post("/aggregate", json={"deadline_ms": 20_000, **question}, headers=self.headers(**claims))
 
     async def meet(self) -> None:
         """Let the hub hear every source now instead of at its next heartbeat."""
@@ -171,11 +172,17 @@ async def fill(app: FastAPI, rows: Sequence[dict[str, Any]]) -> None:
             await connection.execute(insert(app.state.runtime.service.datasets[0].table), list(rows))
 
 
+def settings_of(city: City, name: str) -> Settings:
+    """Settings with a fresh database that keeps history."""
+    service = SERVICES[name]
+    return city.settings(service, ddl=history_triggers_ddl(service.datasets[0].table.name))
+
+
 @asynccontextmanager
 async def sector(city: City, name: str, rows: Sequence[dict[str, Any]]) -> AsyncIterator[tuple[FastAPI, str, Settings]]:
     """One sector with its rows; its address."""
     service = SERVICES[name]
-    settings = city.settings(service)
+    settings = settings_of(city, name)
     app = create_app(service, settings)
     async with serving(app) as client:
         await fill(app, rows)

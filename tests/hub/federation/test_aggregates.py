@@ -71,13 +71,13 @@ async def test_having_sortby_and_limit_come_after_the_merge(city_of_two: Federat
 
 async def test_the_collection_routes_answer_like_a_sectors(city_of_two: Federation) -> None:
     headers = city_of_two.headers()
-    short = await city_of_two.client.get("/collections/fire.calls/aggregate?measure=calls:count&by=area:district", headers=headers)
+    short = await city_of_two.client.get("/collections/fire.calls/aggregate?measure=calls:count&by=area:district&deadline_ms=20000", headers=headers)
     long = await city_of_two.client.post(
         "/collections/fire.calls/aggregate", json={"measures": {"calls": {"fn": "count"}}, "by": {"district": "area:district"}}, headers=headers
     )
     assert short.json()["rows"] == long.json()["rows"]
     assert sum(row[1] for row in short.json()["rows"]) == len(ALL)
-    csv = await city_of_two.client.get("/collections/fire.calls/aggregate?measure=calls:count&f=csv", headers=headers)
+    csv = await city_of_two.client.get("/collections/fire.calls/aggregate?measure=calls:count&f=csv&deadline_ms=20000", headers=headers)
     assert csv.text.split() == ["calls", str(len(ALL))]
     assert 'rel="coverage"' in csv.headers["link"]
 

@@ -24,7 +24,7 @@ from shared.testing import running
 from tests.city import City
 from tests.hub.federation.liar import Liar, Spoil, altered, answer, broken_off, dripping, endless, instead, lying, silent
 from tests.hub.federation.process import in_its_own_process
-from tests.hub.federation.sectors import SERVICES, Federation, calls, federation, fill, sector
+from tests.hub.federation.sectors import SERVICES, Federation, calls, federation, fill, sector, settings_of
 
 FIRE, PORT = calls("f", 60), calls("p", 40)
 QUESTION: dict[str, Any] = {
@@ -33,7 +33,7 @@ QUESTION: dict[str, Any] = {
     "by": {"kind": "kind"},
     "deadline_ms": 1000,
 }
-LATEST_S = 1.9
+LATEST_S = 3.0
 """The deadline, and a margin for a machine that is busy with other tests."""
 
 
@@ -46,6 +46,7 @@ async def beside_a_liar(city: City) -> AsyncIterator[tuple[Federation, Liar]]:
         made = await stack.enter_async_context(federation(city, {"brigade": FIRE}, {"430300/harbour": liar.url}))
         made.apps["harbour"] = app
         await made.meet()
+        await made.aggregate({**QUESTION, "deadline_ms": 20_000})  # the first answer loads libraries
         yield made, liar
 
 
@@ -144,12 +145,10 @@ async def test_a_source_that_keeps_failing_is_skipped_and_taken_up_again(beside_
     monkeypatch.setattr("shared.breaker.PAUSE_S", 0.3)
     made.app.state.runtime.own.client.forget("430300/harbour")
     liar.spoil = instead(answer(b"", status="500 Oops"))
-    for _ in range(FAILURES):
-        await made.aggregate(QUESTION)
-    asked = liar.asked
-    skipped = await made.aggregate(QUESTION)
-    assert entry(skipped, "430300/harbour")["status"] in ("skipped", "ok")  # a heartbeat may have closed the circuit
-    assert entry(skipped, "430300/harbour")["status"] == "ok" or liar.asked == asked
+    for _ in range(10 * FAILURES):  # a heartbeat in between begins the count anew
+        if (status := entry(await made.aggregate(QUESTION), "430300/harbour")["status"]) == "skipped":
+            break
+    assert status == "skipped"
     liar.spoil = None
     for _ in range(40):
         if (await made.aggregate(QUESTION)).json()["coverage"]["complete"]:
@@ -204,7 +203,7 @@ async def test_across_keeps_the_place_of_a_dataset_nobody_answered_for(beside_a_
 async def test_a_sector_that_is_stopped_costs_the_deadline_once_and_then_nothing(city: City, tmp_path: Path) -> None:
     """SIGSTOP: the kernel still takes connections, and nobody answers."""
     service = SERVICES["harbour"]
-    settings = city.settings(service)
+    settings = settings_of(city, "harbour")
     filler: FastAPI = create_app(service, settings)
     async with running(filler):
         await fill(filler, PORT)
