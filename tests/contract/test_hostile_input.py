@@ -1,0 +1,97 @@
+"""Nothing that a client sends ends in a server error: requests made from every service's own OpenAPI description."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ops.services import present
+from tests.ops.running_city import RunningCity, free_port_base
+
+SECONDS, PROOF_SECONDS = 14, 120
+NEVER_ENDS = "^/events/stream$"
+CALLS_OUT_OR_ENDS_THE_TOKEN = "^/(oauth/revoke|sources.*)$"
+PUBLIC = {
+    "/problems/{slug}",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/",
+    "/conformance",
+    "/api",
+    "/oauth/token",
+    "/oauth/revoke",
+    "/oauth/revocations",
+    "/.well-known/jwks.json",
+    "/.well-known/oauth-authorization-server",
+    "/sign-in",
+    "/openapi.json",
+}
+"""Routes that answer without a bearer token. `/oauth/token`, `/oauth/revoke` and `/sign-in` ask for credentials of their own."""
+PUBLIC_AT_THE_HUB = {("GET", "/areas"), ("GET", "/areas/{code}")}
+
+
+@pytest.fixture(scope="module")
+def running_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
+    made = RunningCity(tmp_path_factory.mktemp("hostile"), free_port_base())
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("service", present())
+def test_no_generated_request_ends_in_a_server_error(running_city: RunningCity, service: str) -> None:
+    attack(running_city, service, SECONDS)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("service", present())
+def test_no_generated_request_ends_in_a_server_error_however_long_one_tries(running_city: RunningCity, service: str) -> None:
+    attack(running_city, service, PROOF_SECONDS)
+
+
+def attack(city: RunningCity, service: str, seconds: int) -> None:
+    client = "admin" if service == "hub" else f"{service}-system"
+    token = city.command("token", client, "--resource", service).stdout.strip()
+    url = city.run_file()["services"][service]["url"]
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json", "-H", f"Authorization: Bearer {token}"]
+    command += ["--checks", "not_a_server_error", "--phases", "examples,fuzzing" if seconds == SECONDS else "examples,coverage,fuzzing,stateful"]
+    command += ["--max-examples", "4" if seconds == SECONDS else "100", "--seed", "20261122", "--max-time", str(seconds), "--request-timeout", "10"]
+    command += ["--continue-on-failure", "--warnings", "off", "--exclude-path-regex", f"{NEVER_ENDS}|{CALLS_OUT_OR_ENDS_THE_TOKEN}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 90, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert " generated, " in done.stdout
+
+
+@pytest.mark.parametrize("service", present())
+def test_every_route_needs_a_token_but_the_listed_ones(running_city: RunningCity, service: str) -> None:
+    url = running_city.run_file()["services"][service]["url"]
+    described = httpx.get(f"{url}/openapi.json", trust_env=False).json()["paths"]
+    open_routes = set()
+    for path, methods in described.items():
+        for method in methods:
+            concrete = path.replace("{", "").replace("}", "")
+            answer = httpx.request(method, url + concrete, trust_env=False, timeout=10)
+            if answer.status_code not in (401, 403):
+                open_routes.add((method.upper(), path))
+    listed = PUBLIC_AT_THE_HUB if service == "hub" else set()
+    assert {(method, path) for method, path in open_routes if path not in PUBLIC} == listed
+
+
+def test_deep_filters_never_reach_the_parser(running_city: RunningCity) -> None:
+    """2,000 nested parentheses or a long chain of NOT would kill the process."""
+    city, before = running_city, running_city.run_file()["services"]
+    bearer = {"Authorization": f"Bearer {city.command('token', 'analyst').stdout.strip()}"}
+    for hostile in ("(" * 2000 + "1=1" + ")" * 2000, "NOT " * 1500 + "1=1", "a=1 AND " * 900 + "a=1"):
+        for name in ("env.observations", "hub.areas"):
+            answer = httpx.get(f"{before['hub']['url']}/collections/{name}/items", params={"filter": hostile}, headers=bearer, trust_env=False, timeout=20)
+            assert answer.status_code == 400, answer.text[:500]
+            asked = {"measures": {"n": {"fn": "count"}}, "filter": hostile}
+            answer = httpx.post(f"{before['hub']['url']}/collections/{name}/aggregate", json=asked, headers=bearer, trust_env=False, timeout=20)
+            assert answer.status_code == 400, answer.text[:500]
+    assert running_city.run_file()["services"] == before, "no process died of it"
