@@ -24,7 +24,9 @@ from shared.service import Runtime
 
 router = APIRouter(tags=["federation"])
 DEADLINE_S = 2.0
-"""How long an answer may take unless the question says otherwise."""
+"""How long an aggregate may take unless the question says otherwise."""
+RECORDS_DEADLINE_S = 10.0
+"""The same for a page of records: map clients ask for thousands of rows and cannot name a deadline."""
 LONGEST_S = 60.0
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Columns, rows, and which sources the answer rests on", "content": {"text/csv": {}, "application/vnd.apache.arrow.stream": {}}},
@@ -43,7 +45,7 @@ class ItemsParameters(routes.ItemsParameters):
 @router.get("/collections/{collection}/items", responses=_ANSWERS, summary="Rows of all sources: filtered, sorted, page by page")
 async def list_items(collection: str, request: Request, caller: AnyCaller, parameters: Annotated[ItemsParameters, Query()]) -> Response:
     """In one order over all sources, with a link to the next page. A source that fails stays out for the rest of the paging and is named."""
-    passage = _passage(request, parameters.deadline_ms)
+    passage = _passage(request, parameters.deadline_ms, default_s=RECORDS_DEADLINE_S)
     return await items(request.app.state.runtime, request, caller, collection, passage, strict=parameters.strict)
 
 
@@ -89,6 +91,6 @@ def _form(f: str | None, request: Request) -> str:
     return form
 
 
-def _passage(request: Request, deadline_ms: int | None) -> Passage:
+def _passage(request: Request, deadline_ms: int | None, *, default_s: float = DEADLINE_S) -> Passage:
     runtime: Runtime = request.app.state.runtime
-    return arriving(request, runtime.settings.audience, wanted_s=deadline_ms / 1000 if deadline_ms else DEADLINE_S, most_s=LONGEST_S)
+    return arriving(request, runtime.settings.audience, wanted_s=deadline_ms / 1000 if deadline_ms else default_s, most_s=LONGEST_S)
