@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.area_codes import LEVELS
 from shared.areas import areas, version_query
+from shared.errors import Unavailable
 
 if TYPE_CHECKING:
     from shared.shapes import ShapeIndex
@@ -72,6 +73,9 @@ class AreaDirectory:
         self._indexing, self._refreshing = asyncio.Lock(), asyncio.Lock()
         self._begun, self._changed = 0.0, False
         self._hurry_after = 0.0
+        self._asking: asyncio.Task[None] | None = None
+        self._arriving = False
+        """Whether the hub has begun to send a newer table that is not stored yet."""
 
     async def known(self, codes: Iterable[str]) -> set[str]:
         """Those of the codes that the area table has, of whatever validity."""
@@ -99,12 +103,13 @@ class AreaDirectory:
 
     async def run(self) -> None:
         """Keep the copy in step; a hub that does not answer is asked again later."""
-        while True:
-            try:
-                await self.refresh()
-            except (httpx.HTTPError, SQLAlchemyError, OSError, TimeoutError, ValueError) as error:
-                _log.warning("areas not refreshed", error=repr(error))
-            await asyncio.sleep(self.interval_s)
+        try:
+            while True:
+                await self._try_refresh()
+                await asyncio.sleep(self.interval_s)
+        finally:
+            if self._asking is not None:
+                self._asking.cancel()
 
     async def refresh(self) -> bool:
         """Ask for the newest areas now; whether anything changed. Callers who wait for each other share one request."""
@@ -112,7 +117,10 @@ class AreaDirectory:
         async with self._refreshing:
             if self._begun <= asked:
                 self._begun = time.monotonic()
-                self._changed = await self._refresh()
+                try:
+                    self._changed = await self._refresh()
+                finally:
+                    self._arriving = False
             return self._changed
 
     async def _refresh(self) -> bool:
@@ -131,16 +139,29 @@ class AreaDirectory:
         return True
 
     async def _renewed(self, seen: int) -> bool:
-        """Ask the hub at once, unless it has just been asked; whether the areas are others than those of the generation `seen`."""
-        if time.monotonic() >= self._hurry_after or self._refreshing.locked():
-            try:
-                async with asyncio.timeout(self.patience_s):
-                    await self.refresh()
-            except (httpx.HTTPError, SQLAlchemyError, OSError, TimeoutError, ValueError) as error:
-                _log.warning("areas not refreshed", error=repr(error))
-            finally:
-                self._hurry_after = time.monotonic() + self.patience_s
+        """Ask the hub at once, unless it has just been asked; whether the areas are others than those of the generation `seen`.
+
+        A hub that does not answer changes nothing. Raises `Unavailable` while a newer table is still arriving: what is called unknown now may be in it.
+        """
+        if self._asking is None or self._asking.done():
+            if time.monotonic() < self._hurry_after and not self._refreshing.locked():
+                return self._generation != seen
+            self._asking = asyncio.create_task(self._ask())
+        await asyncio.wait({self._asking}, timeout=self.patience_s)
+        if self._arriving:
+            raise Unavailable("A newer table of areas is just being copied from the hub; nothing of this load was taken.")
         return self._generation != seen
+
+    async def _ask(self) -> None:
+        """Refresh to the end, however long those who asked will wait."""
+        await self._try_refresh()
+        self._hurry_after = time.monotonic() + self.patience_s
+
+    async def _try_refresh(self) -> None:
+        try:
+            await self.refresh()
+        except (httpx.HTTPError, SQLAlchemyError, OSError, TimeoutError, ValueError) as error:
+            _log.warning("areas not refreshed", error=repr(error))
 
     async def _fetch(self, known: str | None) -> tuple[str, list[dict[str, Any]]] | None:
         """All areas of one version, or None if the hub has no other than `known`."""
@@ -158,6 +179,7 @@ class AreaDirectory:
             page = orjson.loads(answer.raise_for_status().content)
             if rows and page["version"] != version:
                 raise ValueError("the areas changed while they were read")
+            self._arriving = True
             version, after = page["version"], page["next"]
             rows += page["areas"]
             if not after:
