@@ -166,7 +166,7 @@ async def run(rounds: int) -> bool:
     reached = True
     with tempfile.TemporaryDirectory(prefix="liandong-bench-") as place:
         folder = Path(place)
-        folder.chmod(0o755)  # noqa: ASYNC240 - nothing else runs yet
+        folder.chmod(0o755)
         async with postgres(folder) as admin_url:
             urls, issuer = await database(admin_url, "fire"), Issuer()
             await prepare(urls)

@@ -11,9 +11,9 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from shared.datasets.declaration import FieldType, Point
+from shared.datasets.negotiation import choose_form
 from shared.datasets.records import Page
 from shared.datasets.view import View
-from shared.errors import NotAcceptable
 
 Form = Literal["geojson", "json", "csv", "arrow"]
 MEDIA_TYPES: dict[str, str] = {
@@ -43,27 +43,9 @@ _ARROW: dict[FieldType, pa.DataType] = {
 _JSON = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
 
 
-def asked_form(f: str | None, accept: str, forms: Mapping[str, Form] = _ASKED) -> Form:
-    """The form that `f` names, else the best that the Accept header takes (RFC 9110, 12.5.1)."""
-    if f is not None:
-        if f not in forms.values():
-            raise NotAcceptable(f"There is no form {f[:30]!r}; there are {', '.join(sorted(set(forms.values())))}.", pointer="/f")
-        return f  # type: ignore[return-value]  # one of the literals
-    ranges = sorted(map(_range, filter(str.strip, accept.split(","))), reverse=True)
-    for weight, _, media_type in ranges or [(1.0, 0, "*/*")]:
-        if weight > 0 and media_type in forms:
-            return forms[media_type]
-    raise NotAcceptable(f"Records come as {', '.join(MEDIA_TYPES.values())}.")
-
-
-def _range(part: str) -> tuple[float, int, str]:
-    """Weight, exactness and name of a media range; what is named exactly goes before what is not."""
-    media_type, *parameters = [piece.strip().lower() for piece in part.split(";")]
-    weight = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
-    try:
-        return min(float(weight), 1.0), -media_type.count("*"), media_type
-    except ValueError:
-        return 0.0, 0, media_type
+def asked_form(f: str | None, accept: str) -> Form:
+    """The form of records that a request asks for."""
+    return choose_form(f, accept, _ASKED)
 
 
 def encode_json(value: Any) -> bytes:

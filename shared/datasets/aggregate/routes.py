@@ -17,14 +17,23 @@ from shared.database import Reader
 from shared.datasets.aggregate import states as wire
 from shared.datasets.aggregate.answer import finished_answer, states_of
 from shared.datasets.aggregate.question import Question
-from shared.datasets.aggregate.render import MEDIA_TYPES, respond
+from shared.datasets.aggregate.render import respond
 from shared.datasets.aggregate.short import ShortForm, parse_short
 from shared.datasets.declaration import Dataset
+from shared.datasets.negotiation import choose_form
 from shared.datasets.view import unknown_dataset
-from shared.errors import Forbidden, NotAcceptable
+from shared.errors import Forbidden
 
 Form = Literal["json", "csv", "arrow", "states"]
-_FORMS: dict[str, Form] = {media_type: form for form, media_type in MEDIA_TYPES.items()} | {wire.MEDIA_TYPE: "states"}  # type: ignore[assignment]
+_FORMS: dict[str, Form] = {
+    "application/json": "json",
+    "text/csv": "csv",
+    "application/vnd.apache.arrow.stream": "arrow",
+    wire.MEDIA_TYPE: "states",
+    "*/*": "json",
+    "application/*": "json",
+    "text/*": "csv",
+}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Columns, rows and coverage; states go to the hub only",
@@ -50,7 +59,7 @@ def aggregate_router(datasets: Sequence[Dataset]) -> APIRouter:
     router = APIRouter(tags=["aggregates"])
     declared = {dataset.id: dataset for dataset in datasets}
 
-    async def answered(collection: str, question: Question, request: Request, reader: Reader, caller: Caller, form: Form) -> Response:
+    async def answered(collection: str, question: Question, request: Request, caller: Caller, reader: Reader, form: Form) -> Response:
         if collection not in declared:
             raise unknown_dataset(collection)
         settings: Settings = request.app.state.runtime.settings
@@ -64,39 +73,17 @@ def aggregate_router(datasets: Sequence[Dataset]) -> APIRouter:
         return await asyncio.to_thread(lambda: respond(*finished_answer(states, question, dataset, caller), form))
 
     @router.post("/collections/{collection}/aggregate", summary="Measures per group", responses=_ANSWERS)
-    async def aggregate(collection: str, question: Question, request: Request, reader: Reader, caller: AnyCaller, f: AskedForm = None) -> Response:
-        return await answered(collection, question, request, reader, caller, asked_form(f, request.headers.get("accept", "")))
+    async def aggregate(collection: str, question: Question, request: Request, caller: AnyCaller, reader: Reader, f: AskedForm = None) -> Response:
+        return await answered(collection, question, request, caller, reader, asked_form(f, request.headers.get("accept", "")))
 
     @router.get("/collections/{collection}/aggregate", summary="Measures per group, short form", responses=_ANSWERS)
-    async def aggregate_short(collection: str, request: Request, reader: Reader, caller: AnyCaller, short: Annotated[ShortForm, Query()]) -> Response:
+    async def aggregate_short(collection: str, request: Request, caller: AnyCaller, reader: Reader, short: Annotated[ShortForm, Query()]) -> Response:
         question = parse_short(request.query_params.multi_items())
-        return await answered(collection, question, request, reader, caller, asked_form(short.f, request.headers.get("accept", "")))
+        return await answered(collection, question, request, caller, reader, asked_form(short.f, request.headers.get("accept", "")))
 
     return router
 
 
 def asked_form(f: str | None, accept: str) -> Form:
-    """The form that `f` names, else the first that the Accept header takes; JSON where both leave it open."""
-    if f is not None:
-        if f not in _FORMS.values():
-            raise NotAcceptable(f"There is no form {f[:30]!r}; there are json, csv and arrow.", pointer="/f")
-        return f  # type: ignore[return-value]  # one of the literals
-    ranges = sorted((_range(part) for part in accept.split(",") if part.strip()), reverse=True)
-    for weight, _, media_type in ranges:
-        if weight > 0 and media_type in _FORMS:
-            return _FORMS[media_type]
-        if weight > 0 and media_type in ("*/*", "application/*"):
-            return "json"
-    if ranges:
-        raise NotAcceptable(f"Aggregates come as {', '.join(MEDIA_TYPES.values())}.")
-    return "json"
-
-
-def _range(part: str) -> tuple[float, int, str]:
-    """Weight, place from the end and name of a media range (RFC 9110, 12.5.1); what is named exactly goes before what is not."""
-    media_type, *parameters = [piece.strip().lower() for piece in part.split(";")]
-    weight = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
-    try:
-        return min(float(weight), 1.0), -media_type.count("*"), media_type
-    except ValueError:
-        return 0.0, 0, media_type
+    """The form of an aggregate that a request asks for."""
+    return choose_form(f, accept, _FORMS)

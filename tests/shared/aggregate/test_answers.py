@@ -20,6 +20,8 @@ from tests.shared.aggregate.toy import DDL, TOY, expected, fill, period, random_
 
 ZONES = ("Asia/Shanghai", "America/Los_Angeles", "Asia/Kolkata", "Australia/Lord_Howe", "Europe/London", "Africa/Cairo", "UTC")
 ROWS = random_calls(3000, seed=11)
+FEW = 300
+"""Rows of questions with many groups: pandas takes its time over each."""
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +53,11 @@ def random_question(seed: int) -> dict[str, Any]:
     measures += [{"fn": fn, "field": chosen.choice(["response_s", "cost", "grade"])} for fn in ("sum", "avg", "min", "max", "stddev")]
     measures += [{"fn": "quantile", "field": chosen.choice(["response_s", "cost", "grade"]), "q": chosen.choice([0.05, 0.5, 0.9, 1.0])} for _ in range(2)]
     measures += [{"fn": "min", "field": "kind"}, {"fn": "distinct", "field": chosen.choice(["caller_name", "kind", "grade"])}]
+    by = chosen.sample(dimensions, chosen.randint(0, 3))
+    fine = len(by) > 2 or "time:minute" in by or "time:hour" in by
     return {
-        "by": {f"d{position}": of for position, of in enumerate(chosen.sample(dimensions, chosen.randint(0, 3)))},
+        "by": {f"d{position}": of for position, of in enumerate(by)},
+        "filter": f"id < {FEW if fine else len(ROWS)}",
         "measures": {f"m{position}": measure for position, measure in enumerate(chosen.sample(measures, chosen.randint(1, 5)))},
         "tz": chosen.choice(ZONES),
     }
@@ -61,7 +66,8 @@ def random_question(seed: int) -> dict[str, Any]:
 def compare(body: dict[str, Any], question: dict[str, Any], rows: pd.DataFrame) -> None:
     count = len(question["by"])
     found = {tuple(row[:count]): row[count:] for row in body["rows"]}
-    wanted = expected(rows, question["by"], question["measures"], question["tz"])
+    few = rows[rows["id"] < int(question["filter"].rpartition(" ")[2])]
+    wanted = expected(few, question["by"], question["measures"], question["tz"])
     assert len(found) == len(body["rows"])
     assert found.keys() == wanted.keys()
     for key, values in wanted.items():

@@ -35,7 +35,7 @@ LAYOUT = layout_of(*MEASURES)
 
 number = st.one_of(st.none(), st.sampled_from([0.0, -0.0, 1e-300, -3.5]), st.floats(-1e9, 1e9))
 row = st.tuples(st.sampled_from(["430302", "430304", None]), st.sampled_from(["fire", "rescue"]), number, st.integers(-(2**40), 2**40), st.text(max_size=3))
-split = st.lists(st.lists(row, max_size=12), min_size=1, max_size=5)
+split = st.lists(st.lists(row, max_size=10), min_size=1, max_size=4)
 
 
 def frame(rows: list[Any]) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def sources_of(parts: list[list[Any]], layout: Layout = LAYOUT) -> list[States]:
     return [states_of(frame(part), layout, f"{position}/fire") for position, part in enumerate(parts)]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(split)
 def test_the_merge_of_a_split_is_the_whole(parts: list[list[Any]]) -> None:
     whole = rows_of(finish(states_of(frame([row for part in parts for row in part]), LAYOUT)))
@@ -61,7 +61,7 @@ def test_the_merge_of_a_split_is_the_whole(parts: list[list[Any]]) -> None:
                 assert mine == other, measure
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(split, st.randoms(use_true_random=False))
 def test_the_order_of_the_sources_changes_no_bit(parts: list[list[Any]], random: Any) -> None:
     sources = sources_of(parts)

@@ -24,7 +24,7 @@ def sketch(numbers: list[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return counts.index.to_numpy(np.int64), counts.to_numpy(np.int64), np.array([0, len(counts)])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(values, min_size=1, max_size=60), st.floats(0.001, 1))
 def test_a_quantile_is_within_one_percent_of_the_lower_one(numbers: list[float], q: float) -> None:
     (found,) = quantiles(*sketch(numbers), q)
