@@ -18,7 +18,7 @@ MEMBERS = 16
 """Most gzip members of one body; each costs a copy of what follows it."""
 SLOTS = 4
 """Bulk loads that a process holds in memory at once; others wait before their bodies are read."""
-SLOT_PATIENCE_S = 15.0
+SLOT_PATIENCE_S = 30.0
 BODY_PATIENCE_S = 60.0
 """How long a whole body may take to arrive."""
 INLINE = 1 << 20

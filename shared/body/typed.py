@@ -159,16 +159,22 @@ def _timestamps(column: pa.Array, name: str, rejections: Rejections) -> tuple[Mo
 
 
 def _fast_moments(column: Column) -> tuple[Moments, Mask] | None:
-    """All texts at once, if all bear a zone and are in the form that Arrow reads."""
+    """All texts at once, if all bear a zone and are in the form that Arrow reads. A batch repeats its times, so each is read once."""
+    distinct = list(dict.fromkeys(column)) if isinstance(column, list) and set(map(type, column)) <= {str, type(None)} else None
     try:
-        sent = pa.array(column, pa.string()) if isinstance(column, list) else column
-        if not pa.types.is_string(sent.type):
+        sent = pa.array(distinct, pa.string()) if distinct is not None else column
+        if isinstance(sent, list) or not pa.types.is_string(sent.type):
             return None
         found = compute.cast(sent, pa.timestamp("us", "UTC"))
     except (pa.ArrowException, UnicodeEncodeError):
         return None
     missing = found.is_null().to_numpy(zero_copy_only=False)
-    return found.cast(pa.int64()).fill_null(BEYOND).to_numpy(zero_copy_only=False), missing
+    moments = found.cast(pa.int64()).fill_null(BEYOND).to_numpy(zero_copy_only=False)
+    if distinct is None:
+        return moments, missing
+    codes = {text: code for code, text in enumerate(distinct)}
+    which = np.fromiter(map(codes.__getitem__, column), dtype=np.intp, count=len(column))
+    return moments[which], missing[which]
 
 
 def _slow_moments(column: list[Any], name: str, rejections: Rejections) -> tuple[Moments, Mask]:
