@@ -99,6 +99,7 @@ def keep_history_ddl(table_name: str, key: tuple[str, ...] = ("id",)) -> list[st
 def history_triggers_ddl(table_name: str) -> list[str]:
     """The part of `keep_history_ddl` for a history table that is already there, as one made from models is."""
     triggers = [
+        f"CREATE TRIGGER begin BEFORE INSERT OR UPDATE OR DELETE ON {table_name} FOR EACH STATEMENT EXECUTE FUNCTION begin_recording()",
         f"CREATE TRIGGER renew BEFORE UPDATE ON {table_name} FOR EACH ROW EXECUTE FUNCTION renew_recorded_at()",
         f"CREATE TRIGGER note AFTER INSERT ON {table_name} FOR EACH STATEMENT EXECUTE FUNCTION note_change()",
     ]
@@ -112,7 +113,7 @@ def history_triggers_ddl(table_name: str) -> list[str]:
 
 def drop_history_ddl(table_name: str) -> list[str]:
     """The reverse of `keep_history_ddl`, for a table that stays."""
-    return [f"DROP TRIGGER {name} ON {table_name}" for name in ("renew", "note", "keep_update", "keep_delete")] + [f"DROP TABLE {table_name}_history"]
+    return [f"DROP TRIGGER {name} ON {table_name}" for name in ("begin", "renew", "note", "keep_update", "keep_delete")] + [f"DROP TABLE {table_name}_history"]
 
 
 def keeps_history(table: Table) -> bool:

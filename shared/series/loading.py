@@ -25,7 +25,7 @@ from shared.series.raw import driver_of
 from shared.series.reading import Batch, read_batch
 
 _COLUMNS = ["series", "time", "value", "quality", "recorded_at", "recorded_by"]
-_BEGIN = text("SELECT ((extract(epoch FROM recorded_moment() - '2000-01-01Z'::timestamptz)) * 1000000)::bigint")
+_BEGIN = text("SELECT ((extract(epoch FROM begin_moment() - '2000-01-01Z'::timestamptz)) * 1000000)::bigint")
 _PARTITIONS = "SELECT make_observation_partition(month) FROM unnest($1::date[]) AS month"
 _STAGE = """
     CREATE TEMPORARY TABLE IF NOT EXISTS fresh_observations (series integer, time timestamptz, value float8, quality smallint, place integer)

@@ -14,21 +14,36 @@ WRITING, COMMITTING, FOLDING = 0x4C1, 0x4C2, 0x4C3
 FOLD_EVERY = 1000
 MICROSECONDS = "(extract(epoch FROM {0}) * 1000000)::bigint"
 
-RECORDED_MOMENT = f"""
-CREATE FUNCTION recorded_moment() RETURNS timestamptz LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $$
+BEGIN_MOMENT = f"""
+CREATE FUNCTION begin_moment() RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE
     moment timestamptz;
-    known text := current_setting('liandong.moment', true);
 BEGIN
-    IF known <> '' THEN
-        RETURN known::timestamptz;
+    IF current_setting('liandong.moment', true) <> '' THEN
+        RETURN recorded_moment();
     END IF;
     LOOP -- the lock makes the moment this transaction's own among all that are in flight
         moment := clock_timestamp();
         EXIT WHEN pg_try_advisory_xact_lock(({WRITING}::bigint << 52) | {MICROSECONDS.format("moment")});
     END LOOP;
-    PERFORM set_config('liandong.moment', moment::text, true);
+    PERFORM set_config('liandong.moment', extract(epoch FROM moment)::text, true);
     RETURN moment;
+END $$
+"""
+
+# The default of every `recorded_at`, so it must be quick: inlined, it reads a setting, where PL/pgSQL would cost more than the rest of a COPY.
+# A float holds microseconds until 2255. Tables that keep no history bear the beginning of the transaction.
+RECORDED_MOMENT = """
+CREATE FUNCTION recorded_moment() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL RESTRICTED AS $$
+    SELECT coalesce(to_timestamp(nullif(current_setting('liandong.moment', true), '')::float8), now())
+$$
+"""
+
+BEGIN_RECORDING = """
+CREATE FUNCTION begin_recording() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM begin_moment();
+    RETURN NULL;
 END $$
 """
 
@@ -130,8 +145,9 @@ END $$
 
 
 FUNCTIONS = (
-    RECORDED_MOMENT, RENEW_RECORDED_AT, NOTE_CHANGE, KEEP_SUPERSEDED, OLDEST_IN_FLIGHT, SETTLED_MOMENT, FOLD_CHANGES, SETTLE_CHANGE, SEAL_TABLE,
-)  # fmt: skip
+    *(RECORDED_MOMENT, BEGIN_MOMENT, BEGIN_RECORDING, RENEW_RECORDED_AT, NOTE_CHANGE, KEEP_SUPERSEDED),
+    *(OLDEST_IN_FLIGHT, SETTLED_MOMENT, FOLD_CHANGES, SETTLE_CHANGE, SEAL_TABLE),
+)
 
 
 def upgrade() -> None:
@@ -157,5 +173,5 @@ def downgrade() -> None:
     op.execute("DROP TABLE changes, change_counts")
     for name in ("seal_table", "settle_change", "fold_changes", "settled_moment", "oldest_in_flight", "keep_superseded", "note_change"):
         op.execute(f"DROP FUNCTION {name}")
-    for name in ("renew_recorded_at", "recorded_moment"):
+    for name in ("renew_recorded_at", "begin_recording", "begin_moment", "recorded_moment"):
         op.execute(f"DROP FUNCTION {name}")
