@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 class Refused(Exception):
     """The hub's answer was a problem, or none at all."""
 
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        """HTTP status; None if there was no answer."""
+
 
 def get_token(city: dict[str, Any], client: str, resource: str | None = None, scope: str | None = None) -> dict[str, Any]:
     """An access token by client credentials (RFC 6749 section 4.4, RFC 8707 `resource`)."""
@@ -34,7 +39,7 @@ def call(method: str, url: str, *, token: str | None = None, timeout_s: float = 
         raise Refused(f"{url} does not answer: {error}") from error
     if answer.is_success:
         return answer.json()
-    raise Refused(f"{answer.status_code} {url}: {_problem(answer)}")
+    raise Refused(f"{answer.status_code} {url}: {_problem(answer)}", answer.status_code)
 
 
 def _problem(answer: httpx.Response) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from ops.load.files import chunks_of
+from ops.load.files import chunks_of, unit_of
 from ops.load.mapping import CannotMap, FileMapping
 from ops.load.opening import Survey, survey
 from ops.load.rows import MEDIA_TYPES, Batch, batch_of, body_of, declarations
@@ -81,7 +81,7 @@ class Load:
 
     def _load(self, path: Path) -> None:
         found = survey(path)
-        tally = Tally(path.name, max(1, len(self.mapping.cells)))
+        tally = Tally(path.name, unit_of(path, self.mapping), max(1, len(self.mapping.cells)))
         self.report.files.append(tally)
         for number, chunk in enumerate(chunks_of(path, self.mapping)):
             batch = batch_of(chunk, self.mapping)

@@ -19,9 +19,9 @@ def chunks_of(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
     return cut(_read(path, mapping), mapping.lines_in_batch)
 
 
-def counts_lines(path: Path, mapping: FileMapping) -> bool:
-    """Whether faults are numbered by lines; else by records."""
-    return _format(path, mapping.file) in ("csv", "ndjson")
+def unit_of(path: Path, mapping: FileMapping) -> str:
+    """What the file's rows are numbered by: `line`, or `record` where lines mean nothing. Raises `CannotMap`."""
+    return "line" if _format(path, mapping.file) in ("csv", "ndjson") else "record"
 
 
 def _read(path: Path, mapping: FileMapping) -> Iterator[Chunk]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from ops.load.files import chunks_of
+from ops.load.files import chunks_of, unit_of
 from ops.load.mapping import CannotMap, FileMapping
 from ops.load.rows import batch_of, body_of, declarations
 from ops.load.tally import Tally
@@ -42,7 +42,7 @@ def preview(paths: Sequence[Path], mapping: FileMapping) -> list[Preview]:
         if chunk is None:
             raise CannotMap(f"{path} has no rows.")
         batch = batch_of(chunk, mapping)
-        tally = Tally(path.name, max(1, len(mapping.cells)))
+        tally = Tally(path.name, unit_of(path, mapping), max(1, len(mapping.cells)))
         tally.mapped(batch)
         rows = [*mapping.add, *orjson.loads(body_of(batch, as_json))]
         found.append(Preview(tally, len(batch), rows[:SHOWN], declarations(batch, mapping, set())[:SHOWN]))

@@ -87,8 +87,14 @@ class Sender:
             parameters = {"correct": "true"} if request.correct else {}
             answer = self._http.request(request.method, self._url + request.path, params=parameters, content=request.body, headers=headers)
         except httpx.TransportError as error:
-            return None, f"the connection failed ({error or type(error).__name__})"
+            return None, f"the connection failed ({str(error) or type(error).__name__})"
+        except _NoTokenYet as error:
+            return None, str(error)
         return answer, f"{answer.status_code} {_explained(answer)}"
+
+
+class _NoTokenYet(Exception):
+    """The hub is away, or busy."""
 
 
 @dataclass(slots=True)
@@ -102,15 +108,15 @@ class _Access:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def token(self) -> str:
-        """Raises `CannotLoad` if the hub refuses, `httpx.TransportError` if it does not answer."""
+        """Raises `CannotLoad` if the hub refuses, `_NoTokenYet` if it may give one later."""
         with self._lock:
             if time.monotonic() > self._until:
                 client = "admin" if self.service == "hub" else f"{self.service}-system"
                 try:
                     found = get_token(self.city, client, f"{self.city['city']}/{self.service}")
                 except Refused as error:
-                    if isinstance(error.__cause__, httpx.TransportError):
-                        raise error.__cause__ from error
+                    if error.status in AGAIN or isinstance(error.__cause__, httpx.TransportError):
+                        raise _NoTokenYet(f"the hub gives no token: {error}") from error
                     raise CannotLoad(f"The hub gave no token to {client}: {error}") from error
                 self._token, self._until = found["access_token"], time.monotonic() + found["expires_in"] - RENEW_BEFORE_S
             return self._token

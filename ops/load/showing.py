@@ -63,7 +63,7 @@ def _sent(tally: Tally) -> str:
     empty = f"{tally.empty:,} empty + " if tally.values_per_line > 1 else ""
     unsent = f" + {tally.unsent:,} not sent" if tally.unsent else ""
     blank = f" (and {tally.blank:,} without any text)" if tally.blank else ""
-    return f"{tally.lines:,} lines{values}{added} = {empty}{tally.rows:,} rows{unsent}{blank}"
+    return f"{tally.lines:,} {tally.unit}s{values}{added} = {empty}{tally.rows:,} rows{unsent}{blank}"
 
 
 def _became(tally: Tally) -> str:
@@ -78,7 +78,8 @@ def _show_reasons(tally: Tally, say: Callable[..., None]) -> None:
         say(f"{reason.rows:,} rejected {'by the service' if where == SERVICE else 'before sending'}: {code}", style="yellow")
         for example in reason.examples:
             file = f"{example['file']}, " if "file" in example else ""
-            place = f"line {example['line']}" if example["line"] else "a row of the mapping's own"
+            number = example.get("line", example.get("record"))
+            place = f"{'line' if 'line' in example else 'record'} {number}" if number else "a row of the mapping's own"
             column = f", {example['column']}" if "column" in example else ""
             say(f"  {file}{place}{column}: {example['detail']}")
 
@@ -89,7 +90,7 @@ def show_previews(previews: Sequence[Preview], mapping: FileMapping, console: Co
     target = mapping.target
     say(f"{mapping.title.zh} · {mapping.title.en}", style="bold")
     for each in previews:
-        say(f"{each.tally.name}: {each.tally.lines:,} lines read, {each.ready:,} rows ready, {each.tally.counts['rejected']:,} rejected")
+        say(f"{each.tally.name}: {each.tally.lines:,} {each.tally.unit}s read, {each.ready:,} rows ready, {each.tally.counts['rejected']:,} rejected")
         if mapping.declare and each.declared:
             say(f"{mapping.declare.method} {target.service}{mapping.declare.path}, first:")
             _show_rows(each.declared, say)

@@ -23,11 +23,11 @@ class Reason:
     rows: int = 0
     examples: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, rows: int, line: int, column: str, detail: str) -> None:
-        """Line 0 is a row of the mapping's own."""
+    def add(self, rows: int, unit: str, number: int, column: str, detail: str) -> None:
+        """Line or record 0 is a row of the mapping's own."""
         self.rows += rows
-        self.examples.append({"line": line, **({"column": column} if column else {}), "detail": detail})
-        self.examples.sort(key=lambda example: example["line"])
+        self.examples.append({unit: number, **({"column": column} if column else {}), "detail": detail})
+        self.examples.sort(key=lambda example: example[unit])
         del self.examples[EXAMPLES:]
 
     def merge(self, other: Reason, file: str) -> None:
@@ -41,6 +41,8 @@ class Tally:
     """One file's account: lines * values of a line + added = empty + rows, and rows = taken + corrected + duplicates + rejected."""
 
     name: str
+    unit: str = "line"
+    """What rows are numbered by: `line` or `record`."""
     values_per_line: int = 1
     lines: int = 0
     """Lines that are rows of the file, readable or not; the header and blank ones are not."""
@@ -69,7 +71,7 @@ class Tally:
         self.empty += batch.empty
         for fault, rows in batch.rejected:
             self.counts["rejected"] += rows
-            self._reason(FILE, fault.code).add(rows, fault.line, "", fault.detail)
+            self._reason(FILE, fault.code).add(rows, self.unit, fault.line, "", fault.detail)
 
     def answered(self, answer: Mapping[str, Any], batch: Batch, added: int) -> None:
         """Count what the service made of a batch whose first `added` rows are the mapping's own."""
@@ -80,7 +82,7 @@ class Tally:
             place = error["row"] - added
             line = int(batch.lines[place]) if place >= 0 else 0
             column = batch.sources[place] if place >= 0 and batch.sources else ""
-            self._reason(SERVICE, error["code"]).add(1, line, column, error["detail"])
+            self._reason(SERVICE, error["code"]).add(1, self.unit, line, column, error["detail"])
         if answer["unlisted_errors"]:
             self._reason(SERVICE, UNLISTED).rows += answer["unlisted_errors"]
 
@@ -136,7 +138,8 @@ class Report:
 
     @property
     def total(self) -> Tally:
-        total = Tally("all files", self.files[0].values_per_line if self.files else 1)
+        first = self.files[0] if self.files else Tally("")
+        total = Tally("all files", first.unit, first.values_per_line)
         for tally in self.files:
             total.merge(tally)
         return total

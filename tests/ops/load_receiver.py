@@ -51,6 +51,8 @@ class Receiver:
     batches: list[Received] = field(default_factory=list)
     tokens: int = 0
     lifetime_s: int = 900
+    token_failures: list[int] = field(default_factory=list)
+    """Statuses of the next answers to questions for a token."""
     under_way: int = 0
     most_under_way: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -95,6 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         address = urlsplit(self.path)
         receiver = self.server.receiver
+        if address.path == "/oauth/token" and receiver.token_failures:
+            self._act(receiver.token_failures.pop(0))
+            return
         if address.path == "/oauth/token":
             receiver.tokens += 1
             self._answer(200, {"access_token": f"token-{receiver.tokens}", "expires_in": receiver.lifetime_s})

@@ -115,7 +115,7 @@ def wide_chunk(*lines: tuple[str, str, str, str, str]) -> Chunk:
 
 
 def counted(batch: Batch, cells: int) -> Tally:
-    tally = Tally("x", cells)
+    tally = Tally("x", values_per_line=cells)
     tally.mapped(batch)
     return tally
 

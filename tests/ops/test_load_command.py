@@ -122,3 +122,10 @@ def test_many_files_are_one_account(receiver: Receiver, tmp_path: Path):
     result = load(tmp_path, str(tmp_path / "x.csv"), str(tmp_path / "y.csv.gz"), "-m", str(tmp_path / "mine.toml"))
     assert "all files\n  5 lines = 5 rows\n  5 rows = 0 taken + 0 corrected + 3 duplicates + 2 rejected" in result.output
     assert "2 rejected before sending: not-a-number\n  x.csv, line 3: n: 'x' is not a number.\n  y.csv.gz, line 3: n: 'y' is not a number." in result.output
+
+
+def test_faults_of_a_json_file_are_told_by_record(receiver: Receiver, tmp_path: Path):
+    written(tmp_path / "x.json", '[{"n": 1}, {"n": "x"}]')
+    output = mine(tmp_path, file="x.json").output
+    assert "2 records = 2 rows" in output
+    assert "  record 2: n: 'x' is not a number." in output

@@ -116,6 +116,18 @@ def test_a_token_that_is_refused_is_renewed_once(receiver: Receiver, sender: Sen
         sender().send(REQUEST)
 
 
+def test_a_hub_that_is_away_for_a_moment_does_not_end_the_load(receiver: Receiver, sender: SenderOf):
+    city = receiver.city("food")
+    city["services"]["hub"]["url"] = "http://127.0.0.1:9"
+    with pytest.raises(CannotLoad, match="did not take a batch within 0 s: the hub gives no token"):
+        sender(0.2, city).send(REQUEST)
+    receiver.token_failures = [503]
+    assert sender().send(REQUEST)["taken"] == 1
+    receiver.token_failures = [401]
+    with pytest.raises(CannotLoad, match="gave no token to food-system: 401"):
+        sender().send(REQUEST)
+
+
 def test_a_client_that_the_city_lacks_is_named(receiver: Receiver, sender: SenderOf):
     city = receiver.city("food")
     del city["clients"]["food-system"]
