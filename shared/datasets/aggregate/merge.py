@@ -7,7 +7,7 @@ Chan, Golub and LeVeque (1979) over all sources of a group at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,9 @@ from shared.datasets.aggregate.question import MAX_ROWS
 from shared.datasets.aggregate.states import States
 
 _LARGEST = float(2**63)
+_EXACT = float(2**53)
+_TABLE = 2_000_000
+"""Most entries of a table of groups by keys."""
 
 
 class _Groups:
@@ -30,6 +33,13 @@ class _Groups:
     def __init__(self, table: pa.Table, names: Sequence[str]) -> None:
         self.table = table
         self.codes, self.first, self.count = group_codes(table, names)
+        order = np.argsort(self.codes, kind="stable")
+        self.ascending = self.codes[order]
+        self._order = pa.array(order)
+
+    def together(self, name: str) -> pa.ChunkedArray:
+        """A column with the rows of each group together; `ascending` are their groups."""
+        return self.table[name].take(self._order)
 
     def integers(self, name: str) -> NDArray[np.int64]:
         """The sum of an integer state over each group."""
@@ -133,24 +143,51 @@ def _moments(name: str, groups: _Groups) -> dict[str, Any]:
 
 
 def _buckets(state: str, groups: _Groups) -> Any:
-    owner, keys = flattened(groups.table[state], "keys")
-    counts = flattened(groups.table[state], "items")[1]
-    group, key, start = _cells(groups.codes[owner], keys)
-    total = np.add.reduceat(counts[start[0]], start[1]) if len(key) else counts
+    column = groups.together(state)
+    owner, keys = flattened(column, "keys")
+    counts = flattened(column, "items")[1]
+    if counts.sum(dtype=np.float64) >= _EXACT:
+        raise NotFinite(f"The buckets of {state} count more values than can be added exactly.")
+
+    def add(cells: NDArray[np.int64], part: slice, size: int) -> NDArray[np.int64]:
+        return np.bincount(cells, counts[part], size).astype(np.int64)
+
+    group, key, total = _cells(groups, owner, keys, add)
     return pa.MapArray.from_arrays(offsets_of(group, groups.count).astype(np.int32), key.astype(np.int32), total).cast(BUCKETS)
 
 
 def _registers(state: str, groups: _Groups) -> Any:
-    owner, packed = flattened(groups.table[state], "values")
-    group, register, start = _cells(groups.codes[owner], packed >> 6)
-    best = np.maximum.reduceat((packed & 63)[start[0]], start[1]) if len(register) else packed
-    return pa.ListArray.from_arrays(offsets_of(group, groups.count).astype(np.int32), (register * 64 + best).astype(np.int32)).cast(REGISTERS)
+    owner, packed = flattened(groups.together(state), "values")
+
+    def greatest(cells: NDArray[np.int64], part: slice, size: int) -> NDArray[np.int64]:
+        best = np.zeros(size, dtype=np.int64)
+        np.maximum.at(best, cells, packed[part] & 63)
+        return best
+
+    group, register, rank = _cells(groups, owner, packed >> 6, greatest)
+    return pa.ListArray.from_arrays(offsets_of(group, groups.count).astype(np.int32), (register * 64 + rank).astype(np.int32)).cast(REGISTERS)
 
 
-def _cells(group: NDArray[np.int64], key: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The distinct pairs of group and key in ascending order, the order that sorts the pairs, and where each distinct one starts in it."""
-    order = np.lexsort((key, group))
-    group, key = group[order], key[order]
-    fresh = np.concatenate(([True], (np.diff(group) != 0) | (np.diff(key) != 0)))[: len(key)]
-    start = np.flatnonzero(fresh)
-    return group[start], key[start], (order, start)
+def _cells(
+    groups: _Groups, owner: NDArray[np.int64], keys: NDArray[np.int64], combine: Callable[[NDArray[np.int64], slice, int], NDArray[np.int64]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Group, key and combined value of every cell that any source fills, in ascending order.
+
+    Some groups at a time lie in a table of groups by keys: on a million cells many times faster than sorting them.
+    """
+    group = groups.ascending[owner]
+    lowest = int(keys.min(initial=0))
+    present = np.zeros(int(keys.max(initial=0)) - lowest + 1, dtype=bool)
+    present[keys - lowest] = True
+    place, known = np.cumsum(present)[keys - lowest] - 1, np.flatnonzero(present) + lowest
+    width = max(len(known), 1)
+    step = max(_TABLE // width, 1)
+    found: list[tuple[NDArray[np.int64], ...]] = []
+    for first in range(0, groups.count, step):
+        part = slice(*np.searchsorted(group, (first, first + step)))
+        values = combine((group[part] - first) * width + place[part], part, step * width)
+        filled = np.flatnonzero(values)
+        found.append((filled // width + first, known[filled % width] if len(known) else filled, values[filled]))
+    if not found:
+        found.append((group, keys, keys))
+    return tuple(np.concatenate(column) for column in zip(*found, strict=True))  # type: ignore[return-value]  # three columns

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from shared.datasets.aggregate.columns import GROUP_ROWS, Dimension, Layout, Measure
-from shared.datasets.aggregate.sketches import BUCKET_OFFSET, GAMMA
+from shared.datasets.aggregate.sketches import BUCKET_OFFSET, GAMMA, RANKED_BITS
 from shared.datasets.aggregate.states import States
 from shared.datasets.coverage import SourceAnswer
 
@@ -28,6 +29,15 @@ def bucket_key(value: float) -> int:
         return 0
     key = math.ceil(math.log(abs(value)) / math.log(GAMMA)) + BUCKET_OFFSET
     return key if value > 0 else -key
+
+
+def registers_of(hashes: np.ndarray) -> np.ndarray:
+    """The registers of 64-bit hashes, packed as in the states."""
+    low = hashes & np.uint64((1 << RANKED_BITS) - 1)
+    rank = RANKED_BITS + 1 - np.array([int(bits).bit_length() for bits in low])
+    best = pd.Series(rank).groupby((hashes >> np.uint64(54)).astype(np.int64)).max()
+    packed: np.ndarray = best.index.to_numpy() * 64 + best.to_numpy()
+    return packed
 
 
 def states_of(rows: pd.DataFrame, layout: Layout, source: str = "430300/fire") -> States:

@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.datasets.aggregate.columns import Layout, Measure
+from shared.datasets.aggregate.columns import GROUP_ROWS, Layout, Measure
 from shared.datasets.aggregate.finish import finish
 from shared.datasets.aggregate.merge import merge_states
 from shared.datasets.aggregate.problems import BrokenStates, NotFinite
 from shared.datasets.aggregate.render import rows_of
 from shared.datasets.aggregate.states import States, read_states, write_states
-from tests.shared.aggregate.reference import layout_of, states_of
+from tests.shared.aggregate.reference import layout_of, registers_of, source_answer, states_of
 
 MEASURES = (
     Measure("n", "count"),
@@ -122,3 +123,22 @@ def test_a_merge_of_sources_without_rows_has_no_groups() -> None:
 def test_without_dimensions_there_is_one_group_even_of_no_rows() -> None:
     layout = layout_of(Measure("n", "count"), Measure("total", "sum", "level", source="number"), Measure("p90", "quantile", "level", 0.9), by=())
     assert rows_of(finish(merge_states(sources_of([[], []], layout)))) == [(0, None, None)]
+
+
+def test_distinct_counts_of_sources_that_share_values_merge_as_if_they_were_one() -> None:
+    layout = layout_of(Measure("people", "distinct", "name", source="string"), by=("place",))
+    random = np.random.default_rng(9)
+    hashes = random.integers(0, 2**63, 5000, dtype=np.uint64) * np.uint64(2)
+
+    def source(number: int, parts: list[np.ndarray]) -> States:
+        table = pa.table(
+            {"place": ["a", "b"], GROUP_ROWS: [len(part) for part in parts], "people.registers": [registers_of(part).tolist() for part in parts]},
+            schema=layout.schema(),
+        )
+        return States(layout, table, (source_answer(f"{number}/fire"),))
+
+    draws = [[random.choice(hashes, size) for size in (900, 2500)] for _ in range(4)]
+    merged = merge_states([source(number, parts) for number, parts in enumerate(draws)])
+    whole = source(9, [np.concatenate([parts[place] for parts in draws]) for place in (0, 1)])
+    assert rows_of(finish(merged)) == rows_of(finish(whole))
+    assert merged.table["people.registers"].to_pylist() == whole.table["people.registers"].to_pylist()

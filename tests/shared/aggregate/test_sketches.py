@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.datasets.aggregate.sketches import DISTINCT_ERROR, QUANTILE_ERROR, RANKED_BITS, bucket_values, distinct_counts, quantiles
-from tests.shared.aggregate.reference import bucket_key
+from shared.datasets.aggregate.sketches import DISTINCT_ERROR, QUANTILE_ERROR, bucket_values, distinct_counts, quantiles
+from tests.shared.aggregate.reference import bucket_key, registers_of
 
 values = st.one_of(
     st.just(0.0),
@@ -57,15 +57,6 @@ def test_keys_are_in_the_order_of_the_values() -> None:
 def test_an_empty_group_has_no_quantile() -> None:
     found = quantiles(np.array([0]), np.array([4]), np.array([0, 0, 1]), 0.5)
     assert np.isnan(found[0]) and found[1] == 0
-
-
-def registers_of(hashes: np.ndarray) -> np.ndarray:
-    """The registers of 64-bit hashes, packed as in the states."""
-    low = hashes & np.uint64((1 << RANKED_BITS) - 1)
-    rank = RANKED_BITS + 1 - np.array([int(bits).bit_length() for bits in low])
-    best = pd.Series(rank).groupby((hashes >> np.uint64(54)).astype(np.int64)).max()
-    packed: np.ndarray = best.index.to_numpy() * 64 + best.to_numpy()
-    return packed
 
 
 @pytest.mark.parametrize("count", [1, 2, 100, 1000, 2600, 5000, 100_000])
