@@ -1,23 +1,21 @@
-"""What a service knows of areas: its own database's copy, kept in step with the hub's master."""
+"""What a service knows of areas: which codes there are, and what lies where."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import httpx
-import orjson
 import structlog
-from sqlalchemy import Text, func, select, text
+from sqlalchemy import Text, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.area_codes import LEVELS
+from shared.area_copy import AreaCopy
 from shared.areas import areas, version_query
 from shared.errors import Unavailable
 
@@ -25,60 +23,34 @@ if TYPE_CHECKING:
     from shared.shapes import ShapeIndex
 
 _log = structlog.get_logger("areas")
-MERGE = text(
-    """
-    INSERT INTO areas AS kept
-        (code, level, parent, name_zh, name_en, kind, valid_from, valid_to, geometry, extent, nation, province, city, district, town, community, recorded_by)
-    SELECT code, level, parent, name_zh, name_en, kind, valid_from, valid_to, geometry, box(point(bbox[1], bbox[2]), point(bbox[3], bbox[4])),
-        nation, province, city, district, town, community, :recorded_by
-    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given
-        (code text, level text, parent text, name_zh text, name_en text, kind text, valid_from date, valid_to date, geometry jsonb, bbox double precision[],
-         nation text, province text, city text, district text, town text, community text)
-    ON CONFLICT (code) DO UPDATE SET
-        (level, parent, name_zh, name_en, kind, valid_from, valid_to, geometry, extent, nation, province, city, district, town, community, recorded_by) = ROW
-        (excluded.level, excluded.parent, excluded.name_zh, excluded.name_en, excluded.kind, excluded.valid_from, excluded.valid_to, excluded.geometry,
-         excluded.extent, excluded.nation, excluded.province, excluded.city, excluded.district, excluded.town, excluded.community, excluded.recorded_by)
-    WHERE (kept.level, kept.parent, kept.name_zh, kept.name_en, kept.kind, kept.valid_from, kept.valid_to, kept.geometry,
-           kept.nation, kept.province, kept.city, kept.district, kept.town, kept.community) IS DISTINCT FROM
-          (excluded.level, excluded.parent, excluded.name_zh, excluded.name_en, excluded.kind, excluded.valid_from, excluded.valid_to, excluded.geometry,
-           excluded.nation, excluded.province, excluded.city, excluded.district, excluded.town, excluded.community)
-    """
-)
-"""Writes areas given as JSON, `bbox` as west, south, east, north; what is the same already stays untouched."""
-FORGET = text("DELETE FROM areas WHERE NOT EXISTS (SELECT 1 FROM unnest(CAST(:codes AS text[])) AS kept (code) WHERE kept.code = areas.code)")
-ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('liandong:areas', 0))")
-PAGE = 5000
-COPIED = "hub"
-"""`recorded_by` of a copied area."""
+_TROUBLE = (httpx.HTTPError, SQLAlchemyError, OSError, TimeoutError, ValueError)
 
 
 class AreaDirectory:
     """Area codes and shapes from the service's own database, so that a lost hub changes nothing.
 
-    Without `hub_url` this is the master itself. Otherwise the copy is refreshed every `interval_s` seconds and, at most every
-    `patience_s` seconds, at once when a code or a place is unknown.
+    Without `copy` the table is the master itself. A copy is renewed every `interval_s` seconds and at once when a code or a place is
+    unknown, then at most every `pause_s` seconds; who asked waits for it up to `patience_s` seconds, unless the hub did not answer last time.
     """
 
     interval_s: ClassVar[float] = 15.0
-    patience_s: ClassVar[float] = 3.0
+    pause_s: ClassVar[float] = 1.0
+    patience_s: ClassVar[float] = 5.0
 
-    def __init__(self, engine: AsyncEngine, reader: AsyncEngine, http: httpx.AsyncClient, hub_url: str | None, cache_dir: Path) -> None:
-        self._engine, self._reader, self._http, self._hub_url = engine, reader, http, hub_url
-        self._remembered = cache_dir / "areas.json"
+    def __init__(self, reader: AsyncEngine, copy: AreaCopy | None) -> None:
+        self._reader, self._copy = reader, copy
         self._version: str | None = None
         self._generation = 0
         """Grows whenever the areas have changed."""
         self._index: ShapeIndex | None = None
         self._indexed = -1
         self._indexing, self._refreshing = asyncio.Lock(), asyncio.Lock()
-        self._begun, self._changed = 0.0, False
-        self._hurry_after = 0.0
-        self._asking: asyncio.Task[None] | None = None
-        self._arriving = False
-        """Whether the hub has begun to send a newer table that is not stored yet."""
+        self._wanted = asyncio.Event()
+        self._rounds, self._round_over = 0, asyncio.Condition()
+        self._quiet_until, self._lost = 0.0, False
 
     async def known(self, codes: Iterable[str]) -> set[str]:
-        """Those of the codes that the area table has, of whatever validity."""
+        """Those of the codes that the area table has, of whatever validity. Raises `Unavailable` while a changed table is still on its way."""
         wanted, seen = set(codes), self._generation
         found = await self._stored(wanted)
         return found if found == wanted or not await self._renewed(seen) else await self._stored(wanted)
@@ -89,6 +61,7 @@ class AreaDirectory:
         """The finest area with a shape around each point (WGS 84 longitude, latitude); None where there is none.
 
         `within` names, per point, a coarser area in which it must lie; `at` the day by whose areas it is located (today).
+        Raises `Unavailable` while a changed table is still on its way.
         """
         coarser = within or [None] * len(points)
         days = at or [datetime.now(UTC).date()] * len(points)
@@ -102,107 +75,51 @@ class AreaDirectory:
         self._generation += 1
 
     async def run(self) -> None:
-        """Keep the copy in step; a hub that does not answer is asked again later."""
-        try:
-            while True:
-                await self._try_refresh()
-                await asyncio.sleep(self.interval_s)
-        finally:
-            if self._asking is not None:
-                self._asking.cancel()
+        """Keep in step until cancelled; a hub that does not answer is asked again later."""
+        while True:
+            self._wanted.clear()
+            try:
+                await self.refresh()
+                self._lost = False
+            except _TROUBLE as error:
+                self._lost = True
+                _log.warning("areas not refreshed", error=repr(error))
+            async with self._round_over:
+                self._rounds += 1
+                self._round_over.notify_all()
+            await asyncio.sleep(self.pause_s if self._lost else 0)  # whoever asks, a lost hub is not asked more often
+            try:
+                async with asyncio.timeout(self.interval_s):
+                    await self._wanted.wait()
+            except TimeoutError:
+                continue
 
     async def refresh(self) -> bool:
-        """Ask for the newest areas now; whether anything changed. Callers who wait for each other share one request."""
-        asked = time.monotonic()
+        """Ask for the newest areas now; whether anything changed."""
         async with self._refreshing:
-            if self._begun <= asked:
-                self._begun = time.monotonic()
-                try:
-                    self._changed = await self._refresh()
-                finally:
-                    self._arriving = False
-            return self._changed
-
-    async def _refresh(self) -> bool:
-        known = self._version or await self._recall()
-        if self._hub_url is None:
-            self._version = await self._own_version()
-        elif (answer := await self._fetch(known)) is not None:
-            await self._store(*answer)
-            self._version = answer[0]
-            _log.info("areas refreshed", version=answer[0], areas=len(answer[1]))
-        else:
-            self._version = known
-        if self._version == known:
-            return False
-        self._generation += 1
-        return True
+            known = self._version or (await self._copy.held() if self._copy else None)
+            self._version = await self._copy.renew(known) if self._copy else await self._own_version()
+            if self._version == known:
+                return False
+            self._generation += 1
+            _log.info("areas refreshed", version=self._version)
+            return True
 
     async def _renewed(self, seen: int) -> bool:
-        """Ask the hub at once, unless it has just been asked; whether the areas are others than those of the generation `seen`.
-
-        A hub that does not answer changes nothing. Raises `Unavailable` while a newer table is still arriving: what is called unknown now may be in it.
-        """
-        if self._asking is None or self._asking.done():
-            if time.monotonic() < self._hurry_after and not self._refreshing.locked():
-                return self._generation != seen
-            self._asking = asyncio.create_task(self._ask())
-        await asyncio.wait({self._asking}, timeout=self.patience_s)
-        if self._arriving:
-            raise Unavailable("A newer table of areas is just being copied from the hub; nothing of this load was taken.")
+        """Have the hub asked at once, unless it just was; whether the areas are others than those of the generation `seen`."""
+        busy = self._refreshing.locked()
+        if self._lost:  # nobody waits for a hub that did not answer last time
+            self._wanted.set()
+        elif busy or time.monotonic() >= self._quiet_until:
+            awaited = self._rounds + (2 if busy else 1)  # what is under way may have begun too early
+            self._wanted.set()
+            try:
+                async with asyncio.timeout(self.patience_s), self._round_over:
+                    await self._round_over.wait_for(lambda: self._rounds >= awaited)
+            except TimeoutError as error:
+                raise Unavailable("The table of areas is just being renewed; nothing was written. Send again.") from error
+            self._quiet_until = time.monotonic() + self.pause_s
         return self._generation != seen
-
-    async def _ask(self) -> None:
-        """Refresh to the end, however long those who asked will wait."""
-        await self._try_refresh()
-        self._hurry_after = time.monotonic() + self.patience_s
-
-    async def _try_refresh(self) -> None:
-        try:
-            await self.refresh()
-        except (httpx.HTTPError, SQLAlchemyError, OSError, TimeoutError, ValueError) as error:
-            _log.warning("areas not refreshed", error=repr(error))
-
-    async def _fetch(self, known: str | None) -> tuple[str, list[dict[str, Any]]] | None:
-        """All areas of one version, or None if the hub has no other than `known`."""
-        rows: list[dict[str, Any]] = []
-        version, after = "", ""
-        while True:
-            answer = await self._http.get(
-                f"{self._hub_url}/areas",
-                params={"limit": PAGE, "geometry": "true", **({"after": after} if after else {})},
-                headers={"If-None-Match": f'"{known}"'} if known and not after else {},
-                timeout=20,
-            )
-            if answer.status_code == httpx.codes.NOT_MODIFIED:
-                return None
-            page = orjson.loads(answer.raise_for_status().content)
-            if rows and page["version"] != version:
-                raise ValueError("the areas changed while they were read")
-            self._arriving = True
-            version, after = page["version"], page["next"]
-            rows += page["areas"]
-            if not after:
-                return version, rows
-
-    async def _store(self, version: str, rows: list[dict[str, Any]]) -> None:
-        async with self._engine.begin() as connection:
-            await connection.execute(ONE_AT_A_TIME)
-            await connection.execute(FORGET, {"codes": [row["code"] for row in rows]})
-            for start in range(0, len(rows), PAGE):
-                await connection.execute(MERGE, {"rows": orjson.dumps(rows[start : start + PAGE]).decode(), "recorded_by": COPIED})
-        self._remembered.parent.mkdir(parents=True, exist_ok=True)
-        self._remembered.write_text(json.dumps({"version": version, "areas": len(rows)}), encoding="utf-8")
-
-    async def _recall(self) -> str | None:
-        """The version of the copy that an earlier run left in the database, if it is still whole."""
-        try:
-            left = json.loads(self._remembered.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        async with self._reader.connect() as connection:
-            held = await connection.scalar(select(func.count()).select_from(areas))
-        return str(left["version"]) if held == left["areas"] else None
 
     async def _own_version(self) -> str:
         async with self._reader.connect() as connection:

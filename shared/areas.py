@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ColumnElement, Date, FromClause, Index, Table, Text, and_, case, func, literal, null, select
+from sqlalchemy import BigInteger, CheckConstraint, Column, ColumnElement, Date, FromClause, Index, Select, Table, Text, and_, case, func, literal, null, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
@@ -66,7 +68,18 @@ def rolled_up(level: AreaLevel, code: ColumnElement[str], joined: FromClause = a
     return case((joined.c.code.is_not(None), joined.c[level.value]), (by_prefix, prefix), else_=null())
 
 
-def version_query() -> Any:
-    """The version of this database's area table, as a text that never comes back, not even after the table was rebuilt."""
-    last = func.coalesce(func.extract("epoch", func.max(changes.c.recorded_at)), 0)
-    return select(func.concat(func.count(), "-", func.to_hex((last * 1_000_000).cast(BigInteger)))).where(changes.c.table_name == areas.name)
+_HEXADECIMAL = re.compile("[0-9a-f]{1,14}")
+_LAST_CHANGE = func.coalesce(func.extract("epoch", func.max(changes.c.recorded_at)), 0) * 1_000_000
+
+
+def version_query() -> Select[str]:
+    """The version of this database's area table, a text that never comes back: how often it changed, and when last (microseconds, hexadecimal)."""
+    return select(func.concat(func.count(), "-", func.to_hex(_LAST_CHANGE.cast(BigInteger)))).where(changes.c.table_name == areas.name)
+
+
+def last_change_of(version: str) -> datetime | None:
+    """When the table last changed before it had this version; None if the text is no version."""
+    _, _, microseconds = version.partition("-")
+    if not _HEXADECIMAL.fullmatch(microseconds):
+        return None
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds, 16))

@@ -17,6 +17,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from shared import health, log, problems
+from shared.area_copy import AreaCopy
 from shared.area_directory import AreaDirectory
 from shared.bus import Handler, Journal, dead_letter_router, run_consumers
 from shared.config import Settings, arrived_settings
@@ -105,7 +106,7 @@ async def _running(service: Service, settings: Settings) -> AsyncIterator[Runtim
             publisher=publisher,
             consumer=consumer,
             http=http,
-            areas=AreaDirectory(engine, reader, http, None if service.area_master else settings.hub_url, settings.cache_dir),
+            areas=AreaDirectory(reader, None if service.area_master else AreaCopy(engine, http, settings.hub_url, settings.cache_dir)),
         )
         if service.holds:
             runtime.own = await stack.enter_async_context(service.holds(runtime))

@@ -16,7 +16,7 @@ from services.hub.areas.domain import Area, Fault, fault_of, level_of, parent_of
 from services.hub.areas.geometry import BadShape, checked
 from services.hub.areas.schemas import AreaIn
 from shared.area_codes import LEVELS, gb_parent
-from shared.area_directory import MERGE, ONE_AT_A_TIME
+from shared.area_copy import MERGE, ONE_AT_A_TIME
 from shared.areas import STATED, areas
 from shared.row_models import Checked
 from shared.vocabulary import AreaLevel

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request, Response
-from sqlalchemy import Select, or_, select
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import RowMapping, Select, exists, or_, select
 
 from services.hub.areas.actions import merge_areas
 from services.hub.areas.schemas import AreaIn, AreaOut, AreaPage, AreasTaken
 from shared.area_codes import LEVELS
-from shared.area_directory import PAGE
-from shared.areas import areas, version_query
+from shared.area_copy import PAGE
+from shared.areas import areas, last_change_of, version_query
 from shared.auth import Caller, may
 from shared.batches import LoadAnswer
 from shared.body import read_body
 from shared.body.rows import ROWS
 from shared.database import Reader, Session
+from shared.datasets.history import changes
 from shared.errors import BodyTooLarge, InvalidBody, NotFound
 from shared.outbox.record import when_committed
 from shared.row_models import AreaCode, Checked, batch_docs, check_rows
 from shared.vocabulary import AreaLevel
 
 router = APIRouter(tags=["areas"])
-_PLAIN = [areas.c[name] for name in ("code", "level", "parent", "name_zh", "name_en", "kind", "valid_from", "valid_to", *LEVELS)]
+_PLAIN = ("code", "level", "parent", "name_zh", "name_en", "kind", "valid_from", "valid_to", *(level.value for level in LEVELS))
+
+
+class Wanted(BaseModel):
+    """Which areas are asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: Annotated[AreaCode | None, Field(description="The `next` of the page before")] = None
+    limit: Annotated[int, Field(ge=1, le=PAGE)] = 1000
+    level: AreaLevel | None = None
+    parent: AreaCode | None = None
+    at: Annotated[date | None, Field(description="Only areas whose code held on this day")] = None
+    since: Annotated[str | None, Field(max_length=40, description="Only areas that changed after this version of the table")] = None
+    geometry: Annotated[bool, Field(description="With polygons")] = False
+
+
 _EXAMPLE = {"code": "430212", "name_zh": "渌口区", "valid_from": "2018-10-01"}
 
 
@@ -58,33 +76,42 @@ async def _read(request: Request) -> Checked[AreaIn]:
     return check_rows(dict(enumerate(rows)), AreaIn)
 
 
-@router.get("/areas", summary="The area table", response_model=AreaPage)
-async def list_areas(
-    reader: Reader,
-    response: Response,
-    after: Annotated[AreaCode | None, Query(description="The `next` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=PAGE)] = 1000,
-    level: AreaLevel | None = None,
-    parent: AreaCode | None = None,
-    at: Annotated[date | None, Query(description="Only areas whose code held on this day")] = None,
-    geometry: Annotated[bool, Query(description="With polygons")] = False,
-    if_none_match: Annotated[str | None, Header()] = None,
-) -> Any:
-    """Areas by code, page by page. Public; the ETag is the version of the whole table."""
+@router.get("/areas", summary="The area table", responses={200: {"model": AreaPage}, 304: {"description": "Still the same version"}}, response_class=Response)
+async def list_areas(reader: Reader, wanted: Annotated[Wanted, Query()], if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    """Areas by code, page by page. Public; the ETag is the version of the whole table.
+
+    With `since`, an earlier version, only the areas that changed after it; if it is none of this table's, all of them, and `since` is null in the answer.
+    """
     version = str(await reader.scalar(version_query()))
     headers = {"ETag": f'"{version}"', "Cache-Control": "no-cache"}
     if if_none_match and f'"{version}"' in {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}:
         return Response(status_code=304, headers=headers)
-    response.headers.update(headers)
-    query = _areas(geometry).order_by(areas.c.code).limit(limit + 1)
-    for column, wanted in ((areas.c.level, level), (areas.c.parent, parent)):
-        query = query.where(column == wanted) if wanted else query
-    if after:
-        query = query.where(areas.c.code > after)
-    if at:
-        query = query.where(or_(areas.c.valid_from.is_(None), areas.c.valid_from <= at), or_(areas.c.valid_to.is_(None), areas.c.valid_to > at))
-    found = [_shown(row) for row in (await reader.execute(query)).mappings()]
-    return {"version": version, "areas": found[:limit], "next": found[limit - 1]["code"] if len(found) > limit else None}
+    since = last_change_of(wanted.since) if wanted.since else None
+    if since and not await reader.scalar(select(exists().where(changes.c.table_name == areas.name, changes.c.recorded_at == since))):
+        since = None
+    found = [_shown(row) for row in (await reader.execute(_chosen(wanted, since))).mappings()]
+    page = {
+        "version": version,
+        "since": wanted.since if since else None,
+        "areas": found[: wanted.limit],
+        "next": found[wanted.limit - 1]["code"] if len(found) > wanted.limit else None,
+    }
+    return Response(orjson.dumps(page), headers=headers, media_type="application/json")
+
+
+def _chosen(wanted: Wanted, since: datetime | None) -> Select[Any]:
+    """One area more than the page has, so that the next one is known to be there."""
+    query = _areas(wanted.geometry).order_by(areas.c.code).limit(wanted.limit + 1)
+    for column, value in ((areas.c.level, wanted.level), (areas.c.parent, wanted.parent)):
+        query = query.where(column == value) if value else query
+    if wanted.after:
+        query = query.where(areas.c.code > wanted.after)
+    if since:
+        query = query.where(areas.c.recorded_at > since)
+    if wanted.at:
+        held = or_(areas.c.valid_from.is_(None), areas.c.valid_from <= wanted.at), or_(areas.c.valid_to.is_(None), areas.c.valid_to > wanted.at)
+        query = query.where(*held)
+    return query
 
 
 @router.get("/areas/{code}", summary="One area", response_model=AreaOut)
@@ -97,9 +124,10 @@ async def get_area(code: AreaCode, reader: Reader) -> Any:
 
 
 def _areas(with_geometry: bool) -> Select[Any]:
-    return select(*_PLAIN, areas.c.extent, *([areas.c.geometry] if with_geometry else []))
+    return select(*(areas.c[name] for name in _PLAIN), areas.c.extent, *([areas.c.geometry] if with_geometry else []))
 
 
-def _shown(row: Any) -> dict[str, Any]:
+def _shown(row: RowMapping) -> dict[str, Any]:
     box = row["extent"]
-    return {**row, "bbox": [box.low.x, box.low.y, box.high.x, box.high.y] if box else None}
+    shown = {name: row[name] for name in _PLAIN} | {"bbox": [box.low.x, box.low.y, box.high.x, box.high.y] if box else None}
+    return shown | ({"geometry": row["geometry"]} if "geometry" in row else {})

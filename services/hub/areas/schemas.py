@@ -50,6 +50,7 @@ class AreaPage(BaseModel):
     """Areas in the order of their codes."""
 
     version: Annotated[str, Field(description="Version of the whole table; also the ETag")]
+    since: Annotated[str | None, Field(description="The version after which these areas changed; null if all areas are meant")]
     areas: list[AreaOut]
     next: Annotated[str | None, Field(description="Code after which the next page begins; null at the end")]
 

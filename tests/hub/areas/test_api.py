@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from services.hub.app import service as hub
+from shared.area_directory import AreaDirectory
+from shared.errors import Unavailable
 from shared.service import Service, create_app
 from shared.testing import running, serving
 from shared.vocabulary import Text
@@ -130,6 +132,17 @@ async def test_pages_go_by_code_and_an_unchanged_table_is_not_sent_again(load: L
     assert (await load.client.get("/areas", headers={"If-None-Match": first.headers["etag"]})).status_code == 200
 
 
+async def test_only_what_changed_since_a_version_is_listed_if_it_was_one(load: Loader):
+    await load(*ROOTS)
+    version = (await load.client.get("/areas")).json()["version"]
+    await load(YUHU)
+    changed = (await load.client.get("/areas", params={"since": version})).json()
+    assert ([area["code"] for area in changed["areas"]], changed["since"]) == (["430302"], version)
+    for other in ("3-660dc9858aa7c", "0-0", "nonsense", "1-zz"):
+        everything = (await load.client.get("/areas", params={"since": other})).json()
+        assert (len(everything["areas"]), everything["since"]) == (4, None)
+
+
 async def test_only_areas_that_held_on_a_day_are_listed_if_one_is_given(load: Loader):
     await load(*ROOTS, {"code": "4302", "name_zh": "株洲市"})
     await load({"code": "430221", "name_zh": "株洲县", "valid_to": "2018-10-01"}, {"code": "430212", "name_zh": "渌口区", "valid_from": "2018-10-01"})
@@ -180,7 +193,7 @@ async def test_a_service_follows_the_master_and_outlives_it(city: City):
             assert await areas.known(["4303", "430371", "430302"]) == {"4303", "430371"}
             assert await areas.locate([(112.85, 27.85)]) == [None]
             await load(YUHU)
-            areas._hurry_after = 0.0
+            areas._quiet_until = 0.0
             assert await areas.known(["430302"]) == {"430302"}  # unknown, so the hub was asked at once
             assert await areas.locate([(112.85, 27.85), (1, 1)], ["4303", None]) == ["430302", None]
             assert await areas.refresh() is False
@@ -206,18 +219,33 @@ async def test_loads_that_run_side_by_side_all_see_the_areas_that_have_just_come
 
 
 async def test_unknown_codes_do_not_make_a_service_ask_the_hub_each_time(city: City):
+    app = create_app(hub, city.settings("hub"))  # the master asks its own database
+    async with running(app):
+        areas = app.state.runtime.areas
+        await areas.known(["9999"])
+        rounds = areas._rounds
+        for _ in range(5):
+            assert await areas.known(["9999"]) == set()
+        assert areas._rounds == rounds
+
+
+async def test_nobody_waits_for_a_hub_that_does_not_answer(city: City):
     app = create_app(TOY, city.settings(TOY))
     async with running(app):
         areas = app.state.runtime.areas
-        await asyncio.sleep(0.05)  # it asks once when it starts
-        asked = []
-        refresh = areas.refresh
+        assert await areas.known(["9999"]) == set()
+        async with areas._refreshing, asyncio.timeout(1):  # it hangs now
+            assert await areas.known(["9999"]) == set()
 
-        async def counted() -> bool:
-            asked.append(1)
-            return bool(await refresh())
 
-        areas.refresh = counted
-        for _ in range(5):
-            await areas.known(["9999"])
-        assert len(asked) == 1
+async def test_who_asks_while_the_table_is_on_its_way_is_told_to_come_again(city: City, monkeypatch: pytest.MonkeyPatch):
+    app = create_app(hub, city.settings("hub"))
+    async with running(app):
+        areas = app.state.runtime.areas
+        await areas.known(["9999"])
+        monkeypatch.setattr(AreaDirectory, "patience_s", 0.05)
+        async with areas._refreshing:  # a refresh that takes long
+            with pytest.raises(Unavailable):
+                await areas.known(["9999"])
+        monkeypatch.undo()
+        assert await areas.known(["9999"]) == set()
