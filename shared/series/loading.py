@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import text
+from sqlalchemy import ARRAY, Date, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.batches import LoadAnswer
@@ -25,8 +25,10 @@ from shared.series.raw import driver_of
 from shared.series.reading import Batch, read_batch
 
 _COLUMNS = ["series", "time", "value", "quality", "recorded_at", "recorded_by"]
-_BEGIN = text("SELECT ((extract(epoch FROM begin_moment() - '2000-01-01Z'::timestamptz)) * 1000000)::bigint")
-_PARTITIONS = "SELECT make_observation_partition(month) FROM unnest($1::date[]) AS month"
+_BEGIN = text("""
+    SELECT (extract(epoch FROM recorded_moment() - '2000-01-01Z'::timestamptz) * 1000000)::bigint
+    FROM (SELECT count(*) FROM unnest(:months) AS month, LATERAL make_observation_partition(month)) AS made
+""").bindparams(bindparam("months", type_=ARRAY(Date)))
 _STAGE = """
     CREATE TEMPORARY TABLE IF NOT EXISTS fresh_observations (series integer, time timestamptz, value float8, quality smallint, place integer)
     ON COMMIT DELETE ROWS
@@ -67,13 +69,12 @@ async def load(
     A value that is recorded already with the same key is a duplicate; with another value it is rejected as `conflict`, or, if `correct`,
     put in the place of the old one, which the history keeps with who and when.
     """
-    moment: int = (await session.execute(_BEGIN)).scalar_one()
     batch = await read_batch(rows, observed, directory, session, caller, now)
     if not len(batch):
         return Loaded(batch.rejections.answer(taken=0, corrected=0, duplicates=batch.duplicates), [])
-    await flag_contradictions(batch, observed.never_above, directory, session)
+    moment: int = (await session.execute(_BEGIN, {"months": _months(batch)})).scalar_one()
     driver = await driver_of(session)
-    await driver.execute(_PARTITIONS, _months(batch))
+    await flag_contradictions(batch, observed.never_above, directory, session)
     outcome = await _store(driver, batch, moment, caller.subject, correct=correct)
     above = await _roll_up(driver, batch, observed, outcome)
     crossed = await crossings.crossings(driver, above, batch.known, observed.limits, now)
