@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from services.hub.access.domain import FREE_FAILURES
 from tests.hub.hub_under_test import HubUnderTest
 
 PASSWORD = "correct horse battery"
@@ -58,6 +59,9 @@ async def test_wrong_password_unknown_name_and_disabled_account_answer_alike(hub
 async def test_the_account_shuts_after_wrong_passwords_even_when_tried_at_once_and_opens_again(hub: HubUnderTest) -> None:
     await made(hub)
     assert {status for status, _ in await asyncio.gather(*(sign_in(hub, f"wrong {number}") for number in range(6)))} == {401}
+    kept = hub.city.sql(hub.app.state.runtime.settings, "SELECT failures, locked_until FROM users")
+    assert kept[0]["failures"] >= FREE_FAILURES and kept[0]["locked_until"] is not None
+    hub.city.sql(hub.app.state.runtime.settings, "UPDATE users SET locked_until = now() + interval '1 hour'")
     assert (await sign_in(hub))[0] == 401
     hub.city.sql(hub.app.state.runtime.settings, "UPDATE users SET locked_until = now()")
     assert (await sign_in(hub))[0] == 200
