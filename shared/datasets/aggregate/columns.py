@@ -76,7 +76,7 @@ class Measure:
     def column(self) -> dict[str, Any]:
         """The column's description in a finished answer."""
         described = {"name": self.name, "type": self.type, "role": "measure", "fn": self.fn}
-        optional = {"field": self.field, "q": self.q, "unit": self.unit, "relative_error": self.relative_error}
+        optional = {"unit": self.unit, "relative_error": self.relative_error}
         return described | {name: value for name, value in optional.items() if value is not None}
 
     def states(self) -> dict[str, pa.DataType]:

@@ -162,8 +162,8 @@ def test_json_bears_columns_rows_in_the_asked_zone_and_coverage() -> None:
         {"name": "place", "type": "string", "role": "dimension", "of": "area:district"},
         {"name": "day", "type": "datetime", "role": "dimension", "of": "time:day"},
         {"name": "n", "type": "integer", "role": "measure", "fn": "count"},
-        {"name": "mean", "type": "number", "role": "measure", "fn": "avg", "field": "level", "unit": "s"},
-        {"name": "latest", "type": "date", "role": "measure", "fn": "max", "field": "seen"},
+        {"name": "mean", "type": "number", "role": "measure", "fn": "avg", "unit": "s"},
+        {"name": "latest", "type": "date", "role": "measure", "fn": "max"},
     ]
     assert body["rows"][1:3] == [["430304", "2026-11-01T00:00:00+08:00", 2, None, None], [None, "2026-11-01T00:00:00+08:00", 7, -4.0, "2026-11-03"]]
     assert body["coverage"]["complete"] is True
