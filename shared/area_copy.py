@@ -43,6 +43,10 @@ COPIED = "hub"
 """`recorded_by` of a copied area."""
 
 
+class StillChanging(Exception):
+    """The hub's table changed again whenever it was read: it is there, and newer than the copy."""
+
+
 @dataclass(frozen=True, slots=True)
 class News:
     """Areas of one version of the master: all of them, or those that changed since an earlier version."""
@@ -58,6 +62,8 @@ class AreaCopy:
     def __init__(self, engine: AsyncEngine, http: httpx.AsyncClient, hub_url: str, cache_dir: Path) -> None:
         self._engine, self._http, self._hub_url = engine, http, hub_url
         self._remembered = cache_dir / "areas.json"
+        self.arriving = False
+        """Whether the hub has a newer table, of which it has begun to tell, that is not stored yet."""
 
     async def held(self) -> str | None:
         """The version that an earlier run left in the database, if it is still whole."""
@@ -70,10 +76,17 @@ class AreaCopy:
         return str(left["version"]) if count == left["areas"] else None
 
     async def renew(self, known: str | None) -> str:
-        """Bring the copy to the hub's version, which is returned; `known` is the version that it has."""
-        news = await self._news(known)
-        if news.version != known:
-            await self._store(news)
+        """Bring the copy to the hub's version, which is returned; `known` is the version that it has. Raises `StillChanging`."""
+        try:
+            news = await self._news(known)
+            if news.version != known:
+                await self._store(news)
+        except StillChanging:
+            raise  # there is a newer table, it only cannot be had yet
+        except BaseException:
+            self.arriving = False
+            raise
+        self.arriving = False
         return news.version
 
     async def _news(self, known: str | None) -> News:
@@ -81,7 +94,7 @@ class AreaCopy:
             news = await self._read(known)
             if news is not None:
                 return news
-        raise ValueError("the areas change faster than they can be read")
+        raise StillChanging("the areas change faster than they can be read")
 
     async def _read(self, known: str | None) -> News | None:
         """Page by page; None if the table changed between two pages."""
@@ -94,6 +107,7 @@ class AreaCopy:
             if answer.status_code == httpx.codes.NOT_MODIFIED:
                 return News(str(known), [], whole=False)
             page = orjson.loads(answer.raise_for_status().content)
+            self.arriving = page["version"] != known
             if version not in ("", page["version"]):
                 return None
             rows += page["areas"]

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.area_codes import LEVELS
-from shared.area_copy import AreaCopy
+from shared.area_copy import AreaCopy, StillChanging
 from shared.areas import areas, version_query
 from shared.errors import Unavailable
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from shared.shapes import ShapeIndex
 
 _log = structlog.get_logger("areas")
-_TROUBLE = (httpx.HTTPError, SQLAlchemyError, OSError, TimeoutError, ValueError)
+_TROUBLE = (StillChanging, httpx.HTTPError, SQLAlchemyError, OSError, TimeoutError, ValueError)
 
 
 class AreaDirectory:
     """Area codes and shapes from the service's own database, so that a lost hub changes nothing.
 
     Without `copy` the table is the master itself. A copy is renewed every `interval_s` seconds and at once when a code or a place is
-    unknown, then at most every `pause_s` seconds; who asked waits for it up to `patience_s` seconds, unless the hub did not answer last time.
+    unknown, then at most every `pause_s` seconds; who asked waits for it up to `patience_s` seconds.
     """
 
     interval_s: ClassVar[float] = 15.0
@@ -47,10 +47,10 @@ class AreaDirectory:
         self._indexing, self._refreshing = asyncio.Lock(), asyncio.Lock()
         self._wanted = asyncio.Event()
         self._rounds, self._round_over = 0, asyncio.Condition()
-        self._quiet_until, self._lost = 0.0, False
+        self._quiet_until = 0.0
 
     async def known(self, codes: Iterable[str]) -> set[str]:
-        """Those of the codes that the area table has, of whatever validity. Raises `Unavailable` while a changed table is still on its way."""
+        """Those of the codes that the area table has, of whatever validity. Raises `Unavailable` while a newer table is arriving."""
         wanted, seen = set(codes), self._generation
         found = await self._stored(wanted)
         return found if found == wanted or not await self._renewed(seen) else await self._stored(wanted)
@@ -61,7 +61,7 @@ class AreaDirectory:
         """The finest area with a shape around each point (WGS 84 longitude, latitude); None where there is none.
 
         `within` names, per point, a coarser area in which it must lie; `at` the day by whose areas it is located (today).
-        Raises `Unavailable` while a changed table is still on its way.
+        Raises `Unavailable` while a newer table is arriving.
         """
         coarser = within or [None] * len(points)
         days = at or [datetime.now(UTC).date()] * len(points)
@@ -80,14 +80,11 @@ class AreaDirectory:
             self._wanted.clear()
             try:
                 await self.refresh()
-                self._lost = False
             except _TROUBLE as error:
-                self._lost = True
                 _log.warning("areas not refreshed", error=repr(error))
             async with self._round_over:
                 self._rounds += 1
                 self._round_over.notify_all()
-            await asyncio.sleep(self.pause_s if self._lost else 0)  # whoever asks, a lost hub is not asked more often
             try:
                 async with asyncio.timeout(self.interval_s):
                     await self._wanted.wait()
@@ -106,20 +103,27 @@ class AreaDirectory:
             return True
 
     async def _renewed(self, seen: int) -> bool:
-        """Have the hub asked at once, unless it just was; whether the areas are others than those of the generation `seen`."""
-        busy = self._refreshing.locked()
-        if self._lost:  # nobody waits for a hub that did not answer last time
+        """Have the hub asked at once, unless it just was; whether the areas are others than those of the generation `seen`.
+
+        A hub that does not answer changes nothing. But what is unknown now may be in a newer table that has begun to arrive: `Unavailable`.
+        """
+        if self._arriving or time.monotonic() >= self._quiet_until:
+            awaited = self._rounds + (2 if self._refreshing.locked() else 1)  # what is under way may have begun too early
             self._wanted.set()
-        elif busy or time.monotonic() >= self._quiet_until:
-            awaited = self._rounds + (2 if busy else 1)  # what is under way may have begun too early
-            self._wanted.set()
+            pause = self.pause_s
             try:
                 async with asyncio.timeout(self.patience_s), self._round_over:
                     await self._round_over.wait_for(lambda: self._rounds >= awaited)
-            except TimeoutError as error:
-                raise Unavailable("The table of areas is just being renewed; nothing was written. Send again.") from error
-            self._quiet_until = time.monotonic() + self.pause_s
+            except TimeoutError:
+                pause = self.interval_s
+            self._quiet_until = time.monotonic() + pause
+        if self._arriving:
+            raise Unavailable("A newer table of areas is just being copied from the hub; nothing of this load was taken.")
         return self._generation != seen
+
+    @property
+    def _arriving(self) -> bool:
+        return self._copy is not None and self._copy.arriving
 
     async def _own_version(self) -> str:
         async with self._reader.connect() as connection:

@@ -10,8 +10,6 @@ import httpx
 import pytest
 
 from services.hub.app import service as hub
-from shared.area_directory import AreaDirectory
-from shared.errors import Unavailable
 from shared.service import Service, create_app
 from shared.testing import running, serving
 from shared.vocabulary import Text
@@ -227,25 +225,3 @@ async def test_unknown_codes_do_not_make_a_service_ask_the_hub_each_time(city: C
         for _ in range(5):
             assert await areas.known(["9999"]) == set()
         assert areas._rounds == rounds
-
-
-async def test_nobody_waits_for_a_hub_that_does_not_answer(city: City):
-    app = create_app(TOY, city.settings(TOY))
-    async with running(app):
-        areas = app.state.runtime.areas
-        assert await areas.known(["9999"]) == set()
-        async with areas._refreshing, asyncio.timeout(1):  # it hangs now
-            assert await areas.known(["9999"]) == set()
-
-
-async def test_who_asks_while_the_table_is_on_its_way_is_told_to_come_again(city: City, monkeypatch: pytest.MonkeyPatch):
-    app = create_app(hub, city.settings("hub"))
-    async with running(app):
-        areas = app.state.runtime.areas
-        await areas.known(["9999"])
-        monkeypatch.setattr(AreaDirectory, "patience_s", 0.05)
-        async with areas._refreshing:  # a refresh that takes long
-            with pytest.raises(Unavailable):
-                await areas.known(["9999"])
-        monkeypatch.undo()
-        assert await areas.known(["9999"]) == set()
