@@ -105,6 +105,9 @@ class Dataset:
         for name in (self.time, self.area):
             if name is not None and name not in names:
                 raise ValueError(f"{self.id}: {name!r} is not one of its fields")
+        for field in self.fields:
+            if (field.column or field.name) in self.keys and any(self._above(field, other) for other in self.fields):
+                raise ValueError(f"{self.id}: {field.name!r} is part of every row's id, so whoever sees any field must be allowed to see it")
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -118,6 +121,15 @@ class Dataset:
 
     def field(self, name: str) -> Field | None:
         return next((field for field in self.fields if field.name == name), None)
+
+    def _above(self, field: Field, other: Field) -> bool:
+        """Whether a field bears a higher label than another."""
+        order = list(Sharing)
+        return (
+            self.grade_of(field).rank > self.grade_of(other).rank
+            or self.personal_of(field).rank > self.personal_of(other).rank
+            or order.index(field.sharing or self.sharing) > order.index(other.sharing or self.sharing)
+        )
 
     def grade_of(self, field: Field) -> DataGrade:
         return max(self.grade, field.grade or self.grade, key=lambda grade: grade.rank)

@@ -7,7 +7,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_30_VALIDATOR
 
 from shared.datasets.declaration import Dataset, Field
 from shared.datasets.openapi import as_30
-from shared.vocabulary import DataGrade
+from shared.vocabulary import DataGrade, Personal
 from tests.shared.datasets.conftest import Watch
 from tests.shared.datasets.watch import name, reports
 
@@ -145,3 +145,9 @@ def test_core_data_cannot_be_declared_at_all() -> None:
             fields=(Field(name="kind", type="string", title=name("Kind"), grade=DataGrade.CORE),),
             area=None,
         )
+
+
+def test_a_key_is_never_more_secret_than_what_else_a_row_shows() -> None:
+    fields = (Field(name="id", type="string", title=name("Id"), personal=Personal.PERSONAL), Field(name="kind", type="string", title=name("Kind")))
+    with pytest.raises(ValueError, match="part of every row's id"):
+        Dataset(id="watch.people", title=name("People"), description=name("People"), owner=name("People"), table=reports, fields=fields, area=None)
