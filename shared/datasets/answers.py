@@ -27,7 +27,7 @@ from shared.datasets.labels import visible_fields
 from shared.datasets.record_query import RecordQuery
 from shared.datasets.records import Page, read_page, read_row
 from shared.datasets.view import View, unknown_dataset, view
-from shared.errors import InvalidRequest, NotFound
+from shared.errors import InvalidRequest, NotAcceptable, NotFound
 from shared.paging import paging_key, seal, unseal
 
 CACHE = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept, Accept-Language"}
@@ -131,7 +131,12 @@ async def row_answer(asked: Asked, feature_id: str) -> Response:
 
 
 def described(request: Request, body: Mapping[str, Any], *, media_type: str = "application/json") -> Response:
-    """A description as JSON, with a tag of its content."""
+    """A description as JSON, with a tag of its content. The only parameter is `f=json`, for clients that say it everywhere."""
+    for name, value in request.query_params.multi_items():
+        if name != "f":
+            raise InvalidRequest(f"This page takes no parameter {name[:60]!r}.", pointer=f"/{name[:60]}")
+        if value not in ("json", "jsonld", media_type):
+            raise NotAcceptable(f"This page comes as {media_type}.", pointer="/f")
     content = encode_json(body)
     return _answer(request, content, media_type, _digest(content), CACHE)
 

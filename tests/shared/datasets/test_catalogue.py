@@ -97,6 +97,15 @@ async def test_an_unchanged_description_is_304(watch: Watch) -> None:
     assert (await watch.get("/collections", headers={"If-None-Match": first.headers["etag"]})).status_code == 304
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/conformance", "/api", "/capabilities", "/catalog", "/collections", "/collections/watch.reports", "/collections/watch.reports/schema"]
+)
+async def test_a_page_takes_no_parameter_that_it_does_not_know(watch: Watch, path: str) -> None:
+    assert (await watch.get(path, f="json")).status_code == 200
+    assert (await watch.get(path, f="html")).status_code == 406
+    assert (await watch.get(path, colour="red")).status_code == 400
+
+
 @pytest.mark.parametrize("host", ["evil.example", "[::1]:80", "a b", "ünï", "x" * 300, "", "host:port"])
 async def test_no_host_header_is_a_fault(watch: Watch, host: str) -> None:
     answer = await watch.client.get("/", headers=[(b"Host", host.encode())])
