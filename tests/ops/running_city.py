@@ -38,7 +38,18 @@ class RunningCity:
     def start(self) -> None:
         began = time.monotonic()
         with self.output.open("ab") as output:
-            command = [sys.executable, "-m", "ops.cli", "up"]
+            ends_with_us = [
+                sys.executable,
+                "-I",
+                "-S",
+                str(ROOT / "ops" / "child.py"),
+                "--parent",
+                str(os.getpid()),
+                "--signal",
+                str(int(signal.SIGTERM)),
+                "--",
+            ]
+            command = [*ends_with_us, sys.executable, "-m", "ops.cli", "up"]
             self.supervisor = subprocess.Popen(command, cwd=ROOT, env=self.environment(), stdout=output, stderr=output, start_new_session=True)
         while not self._has_written_run_file():
             if self.supervisor.poll() is not None or time.monotonic() - began > PATIENCE_S:
