@@ -52,8 +52,7 @@ async def merge(
 
     Nothing is overwritten unless `correct`; then the table's history keeps what was there. `correctable` says which recorded rows
     this caller may correct at all; the others stay conflicts. `derived` columns are written with a new row and never compared: they
-    follow from something else. Safe among concurrent loads of the same rows: the first to commit
-    is taken, the others find a duplicate or a conflict.
+    follow from something else. Safe among concurrent loads of the same rows: the first to commit is taken, the others find a duplicate or a conflict.
     """
     merged = Merged()
     chosen = _one_per_key(rows, key, merged)
@@ -62,11 +61,7 @@ async def merge(
     columns = list(next(iter(chosen.values())))
     stage = await _staged(session, table, columns, chosen)
     by_key = {tuple(row[name] for name in key): number for number, row in chosen.items()}
-    new = select(*(stage.c[name] for name in columns), literal(recorded_by)).order_by(*(stage.c[name] for name in key))
-    added = await session.execute(
-        insert(table).from_select([*columns, "recorded_by"], new).on_conflict_do_nothing(index_elements=list(key)).returning(*(table.c[name] for name in key))
-    )
-    merged.taken += [by_key[tuple(found)] for found in added]
+    merged.taken += [by_key[added] for added in await _add_new(session, table, stage, columns, key, recorded_by)]
     if len(merged.taken) == len(chosen):
         return merged
     same_key = and_(*(table.c[name] == stage.c[name] for name in key))
@@ -114,6 +109,13 @@ async def _staged(session: AsyncSession, table: Table, columns: Sequence[str], r
     await raw.execute(f"DELETE FROM {name}")  # an earlier merge of the same transaction
     await raw.copy_records_to_table(name, columns=[PLACE, *columns], records=[(number, *row.values()) for number, row in rows.items()])
     return stage
+
+
+async def _add_new(session: AsyncSession, table: Table, stage: Table, columns: Sequence[str], key: Sequence[str], recorded_by: str) -> list[tuple[Any, ...]]:
+    """Insert the rows whose key is not there, in one order so that concurrent loads wait instead of deadlocking; their keys."""
+    new = select(*(stage.c[name] for name in columns), literal(recorded_by)).order_by(*(stage.c[name] for name in key))
+    statement = insert(table).from_select([*columns, "recorded_by"], new).on_conflict_do_nothing(index_elements=list(key))
+    return [tuple(added) for added in await session.execute(statement.returning(*(table.c[name] for name in key)))]
 
 
 async def _correct(

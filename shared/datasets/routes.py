@@ -106,6 +106,25 @@ def public_router(service: Service) -> APIRouter:
     return router
 
 
+def _announcement(service: Service, city: str, version: str, seen: Sequence[View], versions: Mapping[str, str]) -> dict[str, Any]:
+    """Who this is and what it shares with the caller (contract, "Who are you")."""
+    as_of = now_text()
+    return {
+        "service": service.name,
+        "city": city,
+        "version": version,
+        "contract": "1",
+        "datasets": [
+            {"id": shown.dataset.id, "title": shown.dataset.title.as_dict()}
+            | ({"version": versions[shown.dataset.id]} if shown.dataset.id in versions else {})
+            | {"as_of": as_of}
+            for shown in seen
+        ],
+        "events": {"publishes": sorted(kind.type for kind in service.publishes), "consumes": sorted(map(_pattern, service.on))},
+        "scopes": [f"{service.name}:read", f"{service.name}:write"],
+    }
+
+
 def _catalogue_router(service: Service) -> APIRouter:
     """What the service shares, as far as it exists for the caller."""
     router = APIRouter(tags=["catalogue"])
@@ -115,24 +134,7 @@ def _catalogue_router(service: Service) -> APIRouter:
         settings: Settings = request.app.state.runtime.settings
         seen = _views(service, caller, settings)
         versions = await versions_of(reader, seen)
-        as_of = now_text()
-        return described(
-            request,
-            {
-                "service": service.name,
-                "city": settings.city,
-                "version": request.app.version,
-                "contract": "1",
-                "datasets": [
-                    {"id": shown.dataset.id, "title": shown.dataset.title.as_dict()}
-                    | ({"version": versions[shown.dataset.id]} if shown.dataset.id in versions else {})
-                    | {"as_of": as_of}
-                    for shown in seen
-                ],
-                "events": {"publishes": sorted(kind.type for kind in service.publishes), "consumes": sorted(map(_pattern, service.on))},
-                "scopes": [f"{service.name}:read", f"{service.name}:write"],
-            },
-        )
+        return described(request, _announcement(service, settings.city, request.app.version, seen, versions))
 
     @router.get("/catalog", summary="DCAT 3 catalogue, JSON-LD")
     async def catalog(request: Request, caller: AnyCaller, reader: Reader) -> Response:
