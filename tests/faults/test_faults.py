@@ -192,14 +192,14 @@ def test_a_stream_resumes_without_gap_though_the_hub_was_killed(faulted: Faulted
     bearer = faulted.token("duty", "hub")
     while len(received) < STATIONS + len(known):
         headers = bearer | ({"Last-Event-ID": str(positions[-1])} if positions else {"Last-Event-ID": "0"})
-        with httpx.stream("GET", f"{faulted.url('hub')}/events/stream?type=env.*", headers=headers, trust_env=False, timeout=10) as stream:
+        with httpx.stream("GET", f"{faulted.url('hub')}/events/stream?type=env.*", headers=headers, trust_env=False, timeout=15) as stream:
             assert stream.status_code == 200
             for line in stream.iter_lines():
                 if line.startswith("id:"):
                     positions.append(int(line[3:]))
                 if line.startswith("data:"):
                     received.append(json.loads(line[5:])["id"])
-                    if len(received) % 25 == 0:
+                    if len(received) % 25 == 0 or len(received) == STATIONS + len(known):
                         break  # cut the connection again and again
     assert positions == sorted(set(positions))
     assert len(set(received)) == len(received) == STATIONS + len(known)
