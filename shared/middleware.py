@@ -86,7 +86,8 @@ class Requests:
                 REFUSED_BODIES.labels(self.service).inc()
                 raise BodyTooLarge(f"The body has {declared} bytes; at most {limit} are taken here.")
             try:
-                message = await asyncio.wait_for(receive(), BODY_PATIENCE_S)
+                async with asyncio.timeout(BODY_PATIENCE_S):
+                    message = await receive()
             except TimeoutError as error:
                 raise RequestTimeout(f"No more of the body came within {BODY_PATIENCE_S:.0f} s.") from error
             taken += len(message.get("body", b""))
