@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ulid import ULID
 
 from shared import log
-from shared.bus import Patience, consumer
+from shared.bus import Journal, Patience, consumer
 from shared.config import Settings
 from shared.events.model import CloudEvent, Event
 from shared.outbox import record, retention
@@ -357,3 +357,26 @@ async def test_the_trace_goes_on_into_what_a_handler_records(settings: Settings,
     parents = [orjson.loads(row["envelope"])["traceparent"].split("-") for row in effects.sql("SELECT envelope FROM outbox ORDER BY position")]
     assert [parent[1] for parent in parents] == [trace, trace]
     assert parents[0][2] != parents[1][2]
+
+
+async def test_a_journal_keeps_each_event_once_alone_or_beside_a_handler(city: City, handler: Handler, admin: Any) -> None:
+    kept: list[tuple[int, str]] = []
+    journal = Journal(
+        table="journal",
+        columns={"number": "bigint"},
+        row=lambda envelope: (envelope.data["number"],),
+        kept=lambda _, rows: kept.extend((row[0], source) for _, source, row in rows),
+    )
+    keys = "source text NOT NULL, id text NOT NULL, number bigint NOT NULL"
+    table = f"CREATE TABLE journal (position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, {keys})"
+    settings = city.settings(probe(), ddl=[table])
+    effects = Effects(city, settings)
+    handler.raising = {("x", 3): 1}
+    alone = [wire("x", number, type="probe.other.happened.v1") for number in (1, 2)]
+    async with running(create_app(probe(on={"probe.*": journal, Noted: handler.handle}), settings)):
+        for entry in (alone[0], alone[0], alone[1], wire("x", 3), wire("x", 4)):
+            admin.xadd(STREAM, entry)
+        await eventually(lambda: len(kept) == 4)
+    assert effects.notes() == ["x 3", "x 4"]
+    rows = effects.sql("SELECT source, number FROM journal ORDER BY position")
+    assert [(row["number"], row["source"]) for row in rows] == kept == [(number, "430300/probe") for number in (1, 2, 3, 4)]

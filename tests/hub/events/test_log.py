@@ -142,3 +142,16 @@ async def test_a_rare_event_is_found_window_by_window(client: httpx.AsyncClient,
     assert len((await page(client, everywhere, type="traffic.*"))["events"]) == 1
     monkeypatch.setattr(log, "PATIENCE_S", -1.0)
     assert await page(client, everywhere, type="traffic.*") == {"events": [], "after": 0, "more": True}
+
+
+async def test_what_comes_again_is_logged_once_and_what_is_forged_never(city: City) -> None:
+    settings, admin = city.settings("hub"), city.redis_admin()
+    again = entry(1)
+    append(admin, again, again, entry(2), again, entry(3, source="/430300/fire"), {"event": "{"}, entry(4))
+    async with running(create_app(service, settings)):
+        await eventually(lambda: len(city.sql(settings, "SELECT FROM event_log")) == 3)
+        append(admin, again, entry(5))
+        await eventually(lambda: len(city.sql(settings, "SELECT FROM event_log")) == 4)
+    numbers = [row["number"] for row in city.sql(settings, "SELECT envelope -> 'data' ->> 'number' AS number FROM event_log ORDER BY position")]
+    assert numbers == ["1", "2", "4", "5"]
+    assert [row["reason"] for row in city.sql(settings, "SELECT reason FROM dead_letters ORDER BY id")] == ["forged", "malformed"]
