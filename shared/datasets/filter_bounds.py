@@ -67,7 +67,7 @@ def check_tree(tree: Any, *, pointer: str) -> None:
 
 def check_number(number: float, *, pointer: str) -> None:
     """Finite, and if it is an integer, one that a float can hold."""
-    if not math.isfinite(number) or (isinstance(number, int) and abs(number) > MOST_INTEGER):
+    if abs(number) > MOST_INTEGER if isinstance(number, int) else not math.isfinite(number):
         raise InvalidRequest("The filter holds a number beyond 2⁵³, which cannot be compared exactly.", pointer=pointer)
 
 

@@ -26,6 +26,8 @@ CONSTANTS = {"TRUE", "FALSE", "NULL"}
 GEOMETRIES = {"POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "BBOX"}
 GEOMETRY_LEVELS = 4
 SIGNS = 3
+MOST_DIGITS = 300
+"""Longer ones are read as floats, since Python refuses integers of thousands of digits; either way they are out of bounds."""
 PIECE = "liandong:piece:"
 """Stands for a piece that has been read; no field begins so."""
 MARK = 0xE000
@@ -85,7 +87,7 @@ class _Reading:
                 self.strings.append(token[1:-1].replace("''", "'"))
                 self.frames[-1].text.append(f"'{chr(MARK + len(self.strings) - 1)}'")
             case "number":
-                check_number(int(token) if token.isdecimal() else float(token), pointer=self.pointer)
+                check_number(int(token) if token.isdecimal() and len(token) < MOST_DIGITS else float(token), pointer=self.pointer)
                 self.frames[-1].text.append(token)
             case _:
                 counts = not self._sign(token, following) if kind == "operator" else kind == "word" and token.upper() in OPERATORS | {"IN"}

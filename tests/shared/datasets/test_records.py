@@ -234,6 +234,7 @@ async def test_an_id_that_no_row_has_is_404(watch: Watch, collection: str, featu
         ({"level": "high"}, "/level"),
         ({"level": "1e400"}, "/level"),
         ({"level": "9007199254740993"}, "/level"),
+        ({"level": "9" * 400}, "/level"),
         ({"urgent": "yes"}, "/urgent"),
         ({"kind": "a\x00b"}, "/kind"),
         ({"kind": "x" * 9000}, "/kind"),
