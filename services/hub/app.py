@@ -21,7 +21,7 @@ from shared.vocabulary import Text
 service = Service(
     name="hub",
     title=Text("枢纽", "Hub"),
-    routers=[api.router, people.router, accounts.router, areas.router, catalog.router, events.router, stream.router],
+    routers=[api.router, people.router, accounts.router, areas.router, catalog.router, stream.router, events.router],
     datasets=[AREAS],
     metadata=Base.metadata,
     area_master=True,

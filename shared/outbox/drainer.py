@@ -104,7 +104,7 @@ class Drainer:
     """
 
     def __init__(self, settings: Settings, database: asyncpg.Connection, link: Link) -> None:
-        self._audience = settings.audience
+        self._audience, self._schemas = settings.audience, f"{settings.hub_url}/events"
         self._database, self._link = database, link
         self._stream, self._epoch = stream_name(settings.city, settings.service), epoch_name(settings.city, settings.service)
         self._retention = Retention(settings.audience, self._stream, database, link)
@@ -163,7 +163,8 @@ class Drainer:
 
     def _wire(self, row: asyncpg.Record) -> bytes:
         envelope: dict[str, Any] = orjson.loads(row["envelope"])
-        return orjson.dumps({**envelope, "source": f"/{self._audience}", "sequence": str(row["sequence"])})
+        added = {"source": f"/{self._audience}", "sequence": str(row["sequence"]), "dataschema": f"{self._schemas}/{envelope.get('type')}"}
+        return orjson.dumps(envelope | added)
 
 
 def _last_id(info: Any) -> StreamId:

@@ -61,7 +61,7 @@ async def rows(runtime: Runtime, *columns: Any) -> list[Any]:
         return list(await session.execute(select(*columns).order_by(outbox.c.position)))
 
 
-async def test_an_event_is_published_as_a_cloudevent(runtime: Runtime, admin: Any) -> None:
+async def test_an_event_is_published_as_a_cloudevent(settings: Settings, runtime: Runtime, admin: Any) -> None:
     before = log.traceparent.set("00-" + "a" * 32 + "-" + "b" * 16 + "-01")
     await publish_each(runtime, "x", [7])
     log.traceparent.reset(before)
@@ -77,6 +77,7 @@ async def test_an_event_is_published_as_a_cloudevent(runtime: Runtime, admin: An
         "subject": "things/x",
         "sequence": "1",
         "datacontenttype": "application/json",
+        "dataschema": f"{settings.hub_url}/events/probe.thing.noted.v1",
         "area": "430302",
         "warninglevel": "II",
         "traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01",

@@ -137,6 +137,14 @@ async def test_a_wrong_last_event_id_is_refused(client: httpx.AsyncClient, every
     assert answer.status_code == 400, answer.text
 
 
+async def test_the_schema_of_an_events_data_is_where_its_dataschema_says(client: httpx.AsyncClient, everywhere: dict[str, str]) -> None:
+    shown = await client.get("/events/fire.call.received.v1", headers=everywhere)
+    assert shown.status_code == 200
+    assert {"call", "received_at"} <= shown.json()["properties"].keys()
+    assert "area" not in shown.json()["properties"]
+    assert (await client.get("/events/fire.nothing.v1", headers=everywhere)).status_code == 404
+
+
 async def test_a_rare_event_is_found_window_by_window(client: httpx.AsyncClient, everywhere: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "WINDOW", 3)
     assert len((await page(client, everywhere, type="traffic.*"))["events"]) == 1
