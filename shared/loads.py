@@ -25,16 +25,23 @@ class Merged:
     corrected: list[int] = field(default_factory=list)
     duplicates: list[int] = field(default_factory=list)
     conflicts: dict[int, str] = field(default_factory=dict)
-    """Rows whose key is recorded with other values, and the columns that differ."""
+    """Rows whose key is recorded with other values, and the columns that differ; none are named of rows that the caller may not correct."""
     contradictory: list[int] = field(default_factory=list)
     """Rows of this batch with one key and different values: which of them is right cannot be known."""
 
     def explain(self, checked: Checked[Any], what: str) -> None:
         """Put the reasons of the rejected rows into the batch's errors."""
         for row, columns in self.conflicts.items():
-            checked.reject(row, "", "conflict", f"This {what} is already recorded with another {columns}. Send it with correct=true if that was wrong.")
+            checked.reject(row, "", "conflict", conflict(what, columns))
         for row in self.contradictory:
             checked.reject(row, "", "contradictory", f"The batch has this {what} twice with different values. Send only the right one.")
+
+
+def conflict(what: str, columns: str) -> str:
+    """Why a row cannot be taken; of what lies outside the caller's rights no more than that the key is taken."""
+    if not columns:
+        return f"This {what} is already taken."
+    return f"This {what} is already recorded with another {columns}. Send it with correct=true if that was wrong."
 
 
 async def merge(
@@ -51,8 +58,9 @@ async def merge(
     """Merge rows, all with the same columns, in a few statements whatever their number.
 
     Nothing is overwritten unless `correct`; then the table's history keeps what was there. `correctable` says which recorded rows
-    this caller may correct at all; the others stay conflicts. `derived` columns are written with a new row and never compared: they
-    follow from something else. Safe among concurrent loads of the same rows: the first to commit is taken, the others find a duplicate or a conflict.
+    this caller may see and correct at all; the others stay conflicts, of which nothing is told. `derived` columns are written with
+    a new row and never compared: they follow from something else. Safe among concurrent loads of the same rows: the first to commit
+    is taken, the others find a duplicate or a conflict.
     """
     merged = Merged()
     chosen = _one_per_key(rows, key, merged)
@@ -70,7 +78,7 @@ async def merge(
         allowed = same_key if correctable is None else and_(same_key, correctable)
         merged.corrected += await _correct(session, table, stage, allowed, key, values, recorded_by)
     if not correct or correctable is not None:
-        merged.conflicts |= await _differing(session, table, stage, same_key, values)
+        merged.conflicts |= await _differing(session, table, stage, same_key, values, correctable)
     settled = {*merged.taken, *merged.corrected, *merged.conflicts}
     merged.duplicates += [number for number in chosen if number not in settled]
     return merged
@@ -130,10 +138,13 @@ async def _correct(
     return list(await session.scalars(change))
 
 
-async def _differing(session: AsyncSession, table: Table, stage: Table, same_key: ColumnElement[bool], values: Sequence[str]) -> dict[int, str]:
+async def _differing(
+    session: AsyncSession, table: Table, stage: Table, same_key: ColumnElement[bool], values: Sequence[str], correctable: ColumnElement[bool] | None
+) -> dict[int, str]:
     if not values:
         return {}
     different = {name: table.c[name].is_distinct_from(stage.c[name]) for name in values}
     named = func.concat_ws(", ", *(case((differs, name)) for name, differs in different.items()))
-    found = await session.execute(select(stage.c[PLACE], named).join(table, same_key).where(or_(*different.values())))
+    told = named if correctable is None else case((correctable, named), else_="")
+    found = await session.execute(select(stage.c[PLACE], told).join(table, same_key).where(or_(*different.values())))
     return dict(map(tuple, found))

@@ -154,3 +154,15 @@ async def _statements(food: Food, rows: list[dict[str, Any]]) -> int:
     await food.load("inspections", *rows)
     event.remove(engine, "before_cursor_execute", count)
     return len(asked)
+
+
+async def test_nobody_corrects_or_learns_of_inspections_outside_the_areas_of_the_token(food: Food):
+    await food.load("inspections", inspection("1", score=40))
+    await food.load("findings", finding("f"))
+    changsha = food.headers(areas=["4301"])
+    await food.load("premises", DINER | {"number": "77", "area": "4301", "lon": None, "lat": None, "crs": None}, headers=changsha)
+    for route, row in (("inspections", inspection("1", premises="77", score=99)), ("findings", finding("f", premises="77", risk="high"))):
+        for correct in (False, True):
+            found = await food.load(route, row, headers=changsha, correct=correct)
+            assert reasons(found) == {0: "conflict"}
+            assert found["errors"][0]["detail"] == "This number is already taken."

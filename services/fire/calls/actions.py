@@ -18,7 +18,7 @@ from services.fire.models import calls, responses
 from shared.batches import LoadAnswer
 from shared.caller import Caller
 from shared.events.fire import CallReceived
-from shared.loads import merge
+from shared.loads import conflict, merge
 from shared.outbox.record import record_all
 from shared.places import Place, covers, place_rows
 from shared.row_models import Checked, misdated
@@ -93,7 +93,7 @@ async def _save_calls(session: AsyncSession, batch: Checked[Any], caller: Caller
     merged = await merge(session, calls, first, key=("id",), recorded_by=caller.subject, correct=correct, correctable=mine)
     for number, columns in merged.conflicts.items():
         for member in saved.by_call.pop(first[number]["id"]):
-            batch.reject(member, "", "conflict", f"This call is already recorded with another {columns}. Send it with correct=true if that was wrong.")
+            batch.reject(member, "", "conflict", conflict("call", columns))
     saved.taken, saved.corrected = ({first[number]["id"] for number in of} for of in (merged.taken, merged.corrected))
     news = [row for row in first.values() if row["id"] in saved.taken and is_news(row["received_at"], now) and not historic]
     record_all(session, [_event(row) for row in news])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, any_, literal, select, text
+from sqlalchemy import ColumnElement, Text, any_, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -66,7 +66,9 @@ async def take_inspections(
         registry = row.registry or city
         stated = row.model_dump(include={"number", "inspected_at", "kind", "score"})
         rows[number] = {"id": identifier(registry, row.number), "registry": registry, "premises": ids[number], **stated}
-    merged = await merge(session, inspections, rows, key=("id",), recorded_by=caller.subject, correct=correct)
+    merged = await merge(
+        session, inspections, rows, key=("id",), recorded_by=caller.subject, correct=correct, correctable=_mine(inspections.c.premises, caller)
+    )
     merged.explain(batch, "number")
     touched = [rows[number]["id"] for number in (*merged.taken, *merged.corrected)]
     linked = await link_findings(session, touched, caller.subject)
@@ -93,7 +95,16 @@ async def take_findings(
             stated = row.model_dump(include={"number", "code", "risk", "description"})
             rows[number] = {"id": identifier(registry, row.number), "registry": registry, **belongs, **stated}
     await _join_inspections(session, rows)
-    merged = await merge(session, findings, rows, key=("id",), recorded_by=caller.subject, correct=correct, derived=("inspection",))
+    merged = await merge(
+        session,
+        findings,
+        rows,
+        key=("id",),
+        recorded_by=caller.subject,
+        correct=correct,
+        correctable=_mine(findings.c.premises, caller),
+        derived=("inspection",),
+    )
     merged.explain(batch, "number")
     touched = {rows[number]["inspection"] for number in (*merged.taken, *merged.corrected)} - {None}
     return _answer(batch, merged), touched
@@ -132,6 +143,11 @@ async def _inspections_of(session: AsyncSession, ids: set[str], caller: Caller) 
         .where(inspections.c.id == any_(literal(sorted(ids), ARRAY(Text))), covers(caller, premises.c.area))
     )
     return {found.id: found for found in await session.execute(query)} if ids else {}
+
+
+def _mine(owner: ColumnElement[str], caller: Caller) -> ColumnElement[bool]:
+    """That recorded rows belong to premises in the caller's areas: nobody else's are corrected, or told of."""
+    return owner.in_(select(premises.c.id).where(covers(caller, premises.c.area)))
 
 
 def _refuse_misdated(batch: Checked[Any], times: Iterable[tuple[int, str, datetime]], now: datetime) -> None:
