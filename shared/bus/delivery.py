@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from shared import log
-from shared.bus.entries import PROCESSED_KEEP, Entry, Fault
+from shared.bus.entries import PAYLOAD_LIMIT, PROCESSED_KEEP, Entry, Fault
 from shared.bus.handlers import Handlers
 from shared.bus.journal import Journal
 from shared.bus.measures import CONSUMED, DEAD_LETTERS, LAG
@@ -22,8 +22,6 @@ from shared.bus.tables import dead_letters, delivery_attempts, processed
 if TYPE_CHECKING:
     from shared.service import Runtime
 
-PAYLOAD_LIMIT = 128 * 1024
-"""Characters of a dead entry that are kept: more than any event of ours may have, less than a stranger might send."""
 PURGE_BATCH = 10_000
 _given = (
     func.unnest(bindparam("sources", type_=ARRAY(Text)), bindparam("ids", type_=ARRAY(Text)))

@@ -15,6 +15,9 @@ PROCESSED_KEEP = timedelta(days=90)
 """How long it is remembered that an event took effect; it outlives the outboxes, and what is older takes no effect by itself."""
 _MARGIN = timedelta(days=1)
 
+PAYLOAD_LIMIT = 128 * 1024
+"""Bytes of an entry that are looked at, and characters that are kept of a dead one: more than any event of ours has, less than a stranger might send."""
+
 Reason = Literal["failed", "expired", "malformed", "forged"]
 
 
@@ -54,6 +57,8 @@ def read_entry(source: str, entry_id: bytes, fields: Sequence[bytes] | None, now
     payload = named.get(b"event", b"")
     envelope: CloudEvent | None = None
     fault: Fault | None = None
+    if len(payload) > PAYLOAD_LIMIT:
+        return Entry(source, entry_id.decode(), payload, None, Fault("malformed", f"it has {len(payload)} bytes; an event has {PAYLOAD_LIMIT} at most"))
     try:
         envelope = CloudEvent.model_validate_json(payload)
     except ValidationError as error:

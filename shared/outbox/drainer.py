@@ -27,6 +27,8 @@ BATCH = 500
 POLL_S = 1.0
 """How long a commit may go unnoticed whose process died before it could wake anybody."""
 BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+UNMARK_S = 3600.0
+"""How long it may take to mark a week of events as not published."""
 DRAINER_LOCK = (0x4C44, 1)
 CHANNEL = "outbox"
 SESSION_SETTINGS = {
@@ -55,7 +57,7 @@ async def run_drainer(runtime: Runtime) -> None:
         while True:
             try:
                 async with _connected(settings) as database:
-                    await _stand_by(database, woken)
+                    await _stand_by(settings.audience, database, woken)
                     async with open_link(settings.redis_publish_url) as link:
                         drainer = Drainer(settings, database, link)
                         await drainer.synchronise()
@@ -82,9 +84,10 @@ async def _connected(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
             await database.close(timeout=2)
 
 
-async def _stand_by(database: asyncpg.Connection, woken: asyncio.Event) -> None:
+async def _stand_by(service: str, database: asyncpg.Connection, woken: asyncio.Event) -> None:
     """Wait for the lock; until then pass on to the active drainer that this process has committed something."""
     while not await database.fetchval("SELECT pg_try_advisory_lock($1, $2)", *DRAINER_LOCK):
+        report(service, "outbox", "ok")
         if await _set_within(woken, POLL_S):
             woken.clear()
             await database.execute(f"NOTIFY {CHANNEL}")
@@ -119,7 +122,7 @@ class Drainer:
         held = _last_id(info) if epoch is not None else (0, 0)
         async with self._database.transaction():
             await self._database.execute("SET LOCAL synchronous_commit = on")  # before the new epoch says that all is well
-            lost = int((await self._database.execute(_UNMARK, *held)).split()[-1])
+            lost = int((await self._database.execute(_UNMARK, *held, timeout=UNMARK_S)).split()[-1])
         if lost:
             _log.warning("Redis has lost events; publishing them again", events=lost, emptied=epoch is None)
         if epoch is None:

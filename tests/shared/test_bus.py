@@ -229,6 +229,7 @@ async def test_dead_letters_are_for_operators(client: httpx.AsyncClient, city: C
         ({"event": b"\xff\xfe\x00"}, "malformed"),
         ({"other": "x"}, "malformed"),
         ({"event": "[" * 100_000}, "malformed"),
+        (wire("x", 1, data={"thing": "x" * 200_000, "number": 1}), "malformed"),
     ],
 )
 async def test_what_cannot_be_believed_is_kept_and_never_handled(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import orjson
-
 from services.hub.events.domain import Logged
 from services.hub.state import Hub
 from shared.bus import Journal
@@ -19,7 +17,7 @@ COLUMNS = {"type": "text", "subject": "text", "sequence": "bigint", "time": "tim
 def _row(envelope: CloudEvent) -> Row:
     """The envelope is printed anew, on one line: a publisher's line breaks would end up in the stream's framing."""
     scales = (getattr(envelope, name) for name in SCALES)
-    content = orjson.dumps(envelope.wire()).decode()
+    content = envelope.model_dump_json(exclude_none=True)
     return (envelope.type, envelope.subject, int(envelope.sequence), envelope.time, envelope.area, *scales, content)
 
 

@@ -11,11 +11,12 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.hub.events.domain import Logged
-from services.hub.events.log import head, read_log
+from services.hub.events.log import CHUNK, head, read_log
 from shared.service import Runtime
 
 KEPT = 4096
-"""Events in memory: a stream that has fallen further behind is ended and resumes from the database."""
+KEPT_BYTES = 16 * 1024 * 1024
+"""Events in memory, at most, for a while twice as many: a stream that has fallen further behind is ended and resumes from the database."""
 POLL_S = 1.0
 """How late the streams of a second hub process are, whose consumer stands by."""
 _log = structlog.get_logger("live")
@@ -26,6 +27,7 @@ class Live:
 
     def __init__(self) -> None:
         self._entries: list[Logged] = []
+        self._bytes = 0
         self._changed = asyncio.Event()
         self._behind = asyncio.Event()
         self.begun = asyncio.Event()
@@ -54,12 +56,21 @@ class Live:
         if not fresh or not self.begun.is_set():
             return
         self._entries += fresh
+        self._bytes += sum(len(logged.envelope) for logged in fresh)
         self.head = fresh[-1].position
-        if len(self._entries) >= 2 * KEPT:
-            self.floor = self._entries[-KEPT - 1].position
-            del self._entries[:-KEPT]
+        if len(self._entries) >= 2 * KEPT or self._bytes >= 2 * KEPT_BYTES:
+            self._forget()
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+    def _forget(self) -> None:
+        """Drop the oldest until both bounds are kept."""
+        dropped = 0
+        while len(self._entries) - dropped > KEPT or self._bytes > KEPT_BYTES:
+            self._bytes -= len(self._entries[dropped].envelope)
+            dropped += 1
+        self.floor = self._entries[dropped - 1].position
+        del self._entries[:dropped]
 
     def after(self, position: int, most: int) -> list[Logged] | None:
         """What follows a position; None if it is so old that the database must be asked."""
@@ -92,7 +103,7 @@ async def keep_live(runtime: Runtime) -> None:
             async with runtime.sessions() as session:
                 if not live.begun.is_set():
                     live.begin(await head(session))
-                while entries := await read_log(session, live.head, KEPT):
+                while entries := await read_log(session, live.head, CHUNK):
                     live.append(entries)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             _log.warning("the log cannot be read", error=repr(error))

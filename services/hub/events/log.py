@@ -15,6 +15,9 @@ from shared.events.model import SCALES
 
 WINDOW = 100_000
 """Positions looked at by one statement, so that a filter that finds nothing cannot make it long."""
+CHUNK = 200
+PAGE_BYTES = 4 * 1024 * 1024
+"""Events read by one statement, and the size beyond which a page is ended early."""
 PATIENCE_S = 2.0
 """How long one page may be looked for before it is answered with what was found."""
 _COLUMNS = (EventRow.position, EventRow.source, EventRow.type, EventRow.area, *(getattr(EventRow, name) for name in SCALES), cast(EventRow.envelope, Text))
@@ -49,11 +52,14 @@ async def read_page(session: AsyncSession, wanted: Wanted, caller: Caller, after
     found: list[Logged] = []
     started = time.monotonic()
     conditions = (*_asked(wanted), _visible(caller))
-    while until < end and len(found) < limit and time.monotonic() - started < PATIENCE_S:
-        begin, until = until, min(until + WINDOW, end)
-        found += await read_log(session, begin, limit - len(found), *conditions, until=until)
-    last = found[-1].position if len(found) == limit else until
-    return Page(found, last, last < end)
+    size = 0
+    while until < end and len(found) < limit and size < PAGE_BYTES and time.monotonic() - started < PATIENCE_S:
+        most, reach = min(limit - len(found), CHUNK), min(until + WINDOW, end)
+        part = await read_log(session, until, most, *conditions, until=reach)
+        found += part
+        size += sum(len(logged.envelope) for logged in part)
+        until = part[-1].position if len(part) == most else reach
+    return Page(found, until, until < end)
 
 
 def _asked(wanted: Wanted) -> list[ColumnElement[bool]]:

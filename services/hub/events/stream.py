@@ -17,7 +17,7 @@ from starlette.types import Message, Send
 
 from services.hub.events.domain import Logged, Wanted
 from services.hub.events.live import Live
-from services.hub.events.log import Page, head, read_page
+from services.hub.events.log import CHUNK, Page, head, read_page
 from services.hub.events.schemas import MOST_POSITION, StreamQuery
 from shared.auth import may
 from shared.caller import Caller
@@ -30,9 +30,8 @@ SEND_PATIENCE_S = 30.0
 """How long a receiver may leave the connection full before it is cut."""
 BEGIN_PATIENCE_S = 2.0
 RETRY_MS = 2000
-CHUNK = 200
 FRAME_BYTES = 128 * 1024
-"""Events in one delivery, and the size beyond which none is added; rights are checked before each delivery."""
+"""Size beyond which no event is added to a delivery; rights are checked before each delivery."""
 MOST_STREAMS = 1000
 MOST_PER_SUBJECT = 50
 STREAMS = Gauge("liandong_event_streams", "Open event streams")

@@ -145,9 +145,16 @@ async def test_the_schema_of_an_events_data_is_where_its_dataschema_says(client:
     assert (await client.get("/events/fire.nothing.v1", headers=everywhere)).status_code == 404
 
 
-async def test_a_rare_event_is_found_window_by_window(client: httpx.AsyncClient, everywhere: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_is_bounded_in_what_it_looks_at_and_in_size(
+    client: httpx.AsyncClient, everywhere: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(log, "WINDOW", 3)
     assert len((await page(client, everywhere, type="traffic.*"))["events"]) == 1
+    monkeypatch.setattr(log, "PAGE_BYTES", 1000)
+    monkeypatch.setattr(log, "CHUNK", 2)
+    short = await page(client, everywhere)
+    assert 2 <= len(short["events"]) <= 6
+    assert (short["after"], short["more"]) == (short["events"][-1]["position"], True)
     monkeypatch.setattr(log, "PATIENCE_S", -1.0)
     assert await page(client, everywhere, type="traffic.*") == {"events": [], "after": 0, "more": True}
 
