@@ -86,6 +86,6 @@ def _walk(tree: Any) -> Iterator[tuple[Any, int]]:
         node, depth = queue.pop()
         yield node, depth
         if isinstance(node, dict):
-            queue += [(child, depth + ("op" in node)) for child in node.values()]
+            queue += [(child, depth + ("op" in node)) for pair in node.items() for child in pair]
         elif isinstance(node, list):
             queue += [(child, depth) for child in node]

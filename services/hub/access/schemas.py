@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from services.hub.access.domain import CLIENT_ID, LONGEST_PASSWORD, SCOPE
 from shared.vocabulary import DataGrade, Personal
@@ -16,7 +16,17 @@ Purpose = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$", examples=["ope
 Audience = Annotated[str, Field(pattern=r"^(\*|[a-z0-9]{1,32}/[a-z][a-z0-9]{0,31})$", examples=["430300/env"])]
 ClientId = Annotated[str, Field(pattern=rf"^{CLIENT_ID.pattern}$", examples=["env-system"])]
 UserName = Annotated[str, Field(pattern=rf"^{CLIENT_ID.pattern}$", examples=["zhang.wei"])]
-Password = Annotated[SecretStr, Field(max_length=LONGEST_PASSWORD)]
+
+
+def _encodable(password: SecretStr) -> SecretStr:
+    try:
+        password.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half a character (a lone surrogate)") from None
+    return password
+
+
+Password = Annotated[SecretStr, Field(max_length=LONGEST_PASSWORD), AfterValidator(_encodable)]
 
 
 class ClearanceOut(BaseModel):

@@ -26,6 +26,7 @@ from shared.datasets.aggregate.problems import BrokenStates
 from shared.datasets.aggregate.question import Across, Question
 from shared.datasets.aggregate.states import States
 from shared.datasets.coverage import Coverage, SourceAnswer
+from shared.datasets.filter_bounds import check_text, read_json
 from shared.passage import Passage
 from shared.service import Runtime
 from shared.source_failures import SourceRefused
@@ -46,6 +47,7 @@ class Gathered:
 
 async def aggregate(runtime: Runtime, caller: Caller, dataset: str, question: Question, passage: Passage) -> tuple[Finished, Coverage]:
     """The answer of all sources of a dataset. Raises `NobodyAnswered`, `Incomplete` under `strict`, or what is wrong with the question."""
+    _check_filter(question, "/filter")
     gathered = await _gather(runtime, caller, dataset, question, passage)
     coverage = coverage_of(caller, gathered.answers, limited=gathered.aim.limited)
     check_answered(coverage, gathered.refusals, strict=question.strict)
@@ -55,6 +57,8 @@ async def aggregate(runtime: Runtime, caller: Caller, dataset: str, question: Qu
 async def aggregate_across(runtime: Runtime, caller: Caller, asked: Across, passage: Passage) -> tuple[Finished, Coverage]:
     """The answers of several datasets side by side. A dataset of which nobody answered is all nulls, and named in the coverage."""
     questions = asked.questions()
+    for name, question in questions.items():
+        _check_filter(question, f"/across/{name}/filter")
     parts = await asyncio.gather(*(_gather(runtime, caller, asked.across[name].dataset, question, passage) for name, question in questions.items()))
     gathered = dict(zip(questions, parts, strict=True))
     for name, part in gathered.items():
@@ -64,6 +68,14 @@ async def aggregate_across(runtime: Runtime, caller: Caller, asked: Across, pass
     coverage = coverage_of(caller, answers, limited=any(part.aim.limited for part in parts))
     check_answered(coverage, (), strict=asked.strict)
     return await asyncio.to_thread(_finished_across, gathered, asked, questions, coverage)
+
+
+def _check_filter(question: Question, pointer: str) -> None:
+    """Refuse what no source would read, and what could not even be sent to one: half characters, huge numbers, bottomless nesting."""
+    if isinstance(question.filter, str):
+        check_text(question.filter, pointer=pointer)
+    elif question.filter is not None:
+        read_json(question.filter, pointer=pointer)
 
 
 async def _gather(runtime: Runtime, caller: Caller, dataset: str, question: Question, passage: Passage) -> Gathered:

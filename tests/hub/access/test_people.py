@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -43,6 +44,13 @@ async def test_only_administrators_make_accounts_and_names_are_unique(hub: HubUn
 async def test_poor_passwords_are_refused(hub: HubUnderTest, password: str) -> None:
     answer = await hub.client.post("/users", json={**LI_NA, "password": password}, headers=await hub.headers("admin"))
     assert (answer.status_code, answer.json()["pointer"]) == (400, "/password")
+
+
+async def test_half_a_character_is_no_part_of_a_password(hub: HubUnderTest) -> None:
+    headers = {**await hub.headers("admin"), "Content-Type": "application/json"}
+    for path, body in (("/users", {**LI_NA, "password": "\ud800 long enough"}), ("/sign-in", {"name": "li.na", "password": "\ud800"})):
+        answer = await hub.client.post(path, content=json.dumps(body), headers=headers)
+        assert (answer.status_code, answer.json()["pointer"]) == (422, "/password"), answer.text
 
 
 async def test_wrong_password_unknown_name_and_disabled_account_answer_alike(hub: HubUnderTest) -> None:

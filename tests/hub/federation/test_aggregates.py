@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import statistics
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -121,6 +122,7 @@ async def test_a_dataset_that_is_not_there_or_not_for_this_caller_is_not_found(c
         ({"dataset": "fire.calls", "measures": {"n": {"fn": "count"}}, "having": "m > 1"}, "/having"),
         ({"dataset": "fire.calls", "measures": {"n": {"fn": "count"}}, "deadline_ms": 0}, "/deadline_ms"),
         ({"across": {"a": {"dataset": "fire.calls", "measures": {"n": {"fn": "sum", "field": "kind"}}}}}, "/across/a/measures/n/field"),
+        ({"dataset": "fire.calls", "measures": {"n": {"fn": "count"}}, "filter": {"op": "=", "args": [{"property": "units"}, 10**30]}}, "/filter"),
     ],
 )
 async def test_what_is_wrong_with_a_question_is_said_with_its_place(city_of_two: Federation, asked: dict[str, Any], pointer: str) -> None:
@@ -128,6 +130,15 @@ async def test_what_is_wrong_with_a_question_is_said_with_its_place(city_of_two:
     assert answer.status_code in (400, 422), answer.text
     assert answer.json()["pointer"] == pointer
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("condition", ["kind = '\ud800'", {"op": "=", "args": [{"\ud800": "units"}, 1]}])
+async def test_half_characters_reach_no_source(city_of_two: Federation, condition: Any) -> None:
+    part = {"dataset": "fire.calls", "measures": {"n": {"fn": "count"}}, "filter": condition}
+    for asked, pointer in ((part, "/filter"), ({"across": {"a": part}}, "/across/a/filter")):
+        headers = {**city_of_two.headers(), "Content-Type": "application/json"}
+        answer = await city_of_two.client.post("/aggregate", content=json.dumps(asked), headers=headers)
+        assert (answer.status_code, answer.json()["pointer"]) == (400, pointer)
 
 
 async def test_across_puts_datasets_side_by_side_and_leaves_missing_cells_null(city_of_two: Federation) -> None:
