@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated, ClassVar
 
@@ -43,9 +44,10 @@ async def change(many: Paced, request: Request, caller: Annotated[Caller, may("b
     """Change something `number` times at a pace; for each change the monotonic clock right after PostgreSQL acknowledged its commit, in ns."""
     runtime: Runtime = request.app.state.runtime
     committed = [0] * many.number
+    connections = asyncio.Semaphore(4)
 
     async def one(number: int) -> None:
-        async with runtime.sessions() as session, session.begin():
+        async with connections, runtime.sessions() as session, session.begin():
             await session.execute(changes_made.insert().values(text="a change"))
             record(session, ThingChanged(number=number, thing=str(number % 50), text="x" * 100, area="430302"))
         committed[number] = time.monotonic_ns()
