@@ -88,7 +88,7 @@ def _edge(text: str, of_day: time, pointer: str) -> datetime | None:
     if text in ("", ".."):
         return None
     if len(text.removesuffix("T")) == len("2026-11-01"):
-        return datetime.combine(parse_date(text.removesuffix("T"), pointer=pointer), of_day, UTC)
+        return _within_years(datetime.combine(parse_date(text.removesuffix("T"), pointer=pointer), of_day, UTC), text, pointer)
     return parse_moment(text, pointer=pointer)
 
 
@@ -102,9 +102,14 @@ def parse_moment(text: str, *, pointer: str) -> datetime:
         raise InvalidRequest(f"{text[:40]!r} is not a time. Write it as 2026-11-01T00:00:00+08:00.", pointer=pointer)
     if moment.tzinfo is None:
         raise InvalidRequest(f"{text[:40]!r} has no offset. Add Z or +08:00.", pointer=pointer)
+    return _within_years(moment, text, pointer).astimezone(UTC)
+
+
+def _within_years(moment: datetime, text: str, pointer: str) -> datetime:
+    """The moment, if it can be told in every zone."""
     if not YEARS[0] < moment.year <= YEARS[1]:
         raise InvalidRequest(f"The year of {text[:40]!r} is out of range.", pointer=pointer)
-    return moment.astimezone(UTC)
+    return moment
 
 
 def parse_date(text: str, *, pointer: str) -> date:

@@ -14,7 +14,15 @@ from services.hub.catalog.domain import Health, Kind
 CONTRACT = "1"
 SourceName = Annotated[str, Field(pattern=r"^[a-z0-9]{1,32}/[a-z][a-z0-9]{0,31}$", examples=["430300/traffic"])]
 DatasetId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,31}\.[a-z][a-z0-9_]{0,62}$")]
-BaseUrl = Annotated[AnyHttpUrl, UrlConstraints(max_length=512)]
+
+
+def _plain(url: AnyHttpUrl) -> AnyHttpUrl:
+    if url.username is not None or url.password is not None or url.query is not None or url.fragment is not None:
+        raise ValueError("is an address to which paths are added: without credentials, query and fragment")
+    return url
+
+
+BaseUrl = Annotated[AnyHttpUrl, UrlConstraints(max_length=512), AfterValidator(_plain)]
 
 
 def _public_key(key: dict[str, Any]) -> dict[str, Any]:

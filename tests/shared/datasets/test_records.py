@@ -229,6 +229,8 @@ async def test_an_id_that_no_row_has_is_404(watch: Watch, collection: str, featu
         ({"datetime": "2026-11-02T00:00:00Z/2026-11-01T00:00:00Z"}, "/datetime"),
         ({"datetime": "../.."}, "/datetime"),
         ({"datetime": "9999-12-31T23:59:59-12:00"}, "/datetime"),
+        ({"datetime": "9999-12-31"}, "/datetime"),
+        ({"datetime": "0001-01-01/.."}, "/datetime"),
         ({"known_at": "2026-11-01"}, "/known_at"),
         ({"kindd": "x"}, "/kindd"),
         ({"level": "high"}, "/level"),
