@@ -104,7 +104,7 @@ def _json(content: bytes, status: int, headers: dict[str, str] | None = None) ->
     return Response(content, status, headers, media_type="application/json")
 
 
-def _once(
+async def _once(
     request: Request,
     session: Session,
     caller: AnyCaller,

@@ -80,7 +80,7 @@ class Runtime:
     """What `Service.holds` gave."""
 
 
-def now() -> datetime:
+async def now() -> datetime:
     return datetime.now(UTC)
 
 

@@ -45,13 +45,14 @@ class Crossing:
 
 
 def limits_of(known: dict[int, Known], limits: Sequence[Limit], series: NDArray[np.int32], hour: Moments) -> Numbers:
-    """The limit of each series' hour, NaN where there is none."""
+    """The limit of each series' hour, NaN where there is none. Hours of one series stand together."""
     found = np.full(len(series), np.nan)
+    first = np.flatnonzero(np.diff(series, prepend=-1))
+    measured = np.array([known[one].property for one in series[first].tolist()])
+    runs = np.diff(first, append=len(series))
     for limit in limits:
-        concerned = [one.id for one in known.values() if one.property == limit.property]
-        if concerned:
-            within = np.isin(series, concerned) & (hour >= _day(limit.since)) & (hour < _day(limit.until))
-            found[within] = limit.value
+        within = np.repeat(measured == limit.property, runs) & (hour >= _day(limit.since)) & (hour < _day(limit.until))
+        found[within] = limit.value
     return found
 
 

@@ -18,6 +18,8 @@ from shared.series import units
 from shared.series.directory import Known, SeriesDirectory
 from shared.series.properties import Observed, Property, Quality
 
+MOST_COUNTED = 100_000
+"""Codes up to here are counted, not sorted."""
 SKEW = timedelta(minutes=5)
 """How far a sender's clock may be ahead of ours."""
 
@@ -99,17 +101,28 @@ async def _resolve(rows: Rows, observed: Observed, directory: SeriesDirectory, s
     features, properties = texts(rows, observed.feature, rejections), texts(rows, "property", rejections)
     given = rejections.alive
     width = len(properties.values) + 1
-    combined = np.where(given, features.codes.astype(np.int64) * width + properties.codes, -1)
-    distinct, which = np.unique(combined, return_inverse=True)
-    keys = [("", "") if code < 0 else (features.values[code // width], properties.values[code % width]) for code in distinct.tolist()]
+    nowhere = len(features.values) * width
+    combined = np.where(given, features.codes.astype(np.int64) * width + properties.codes, nowhere)
+    distinct, which = _distinct(combined)
+    keys = [("", "") if code == nowhere else (features.values[code // width], properties.values[code % width]) for code in distinct.tolist()]
     known = await directory.find(session, keys)
     if not caller.everywhere:
         known = [one if one is not None and caller.sees_area(one.area) else None for one in known]
-    resolved = _Resolved(keys, known, which.reshape(-1), properties)
+    resolved = _Resolved(keys, known, which, properties)
     lost = [key for key, one in zip(keys, known, strict=True) if one is None]
     if lost:
         await _reject_unknown(resolved, observed, {key[0] for key in lost}, directory, session, caller, rejections)
     return resolved
+
+
+def _distinct(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """The distinct codes in order, and which of them each one is: by counting where there are few possible ones, by sorting where many."""
+    most = int(codes.max(initial=0))
+    if most > MOST_COUNTED:
+        distinct, which = np.unique(codes, return_inverse=True)
+        return distinct, which.reshape(-1)
+    there = np.bincount(codes, minlength=most + 1) > 0
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[codes]
 
 
 async def _reject_unknown(
