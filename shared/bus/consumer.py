@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 BATCH = 100
 HELD_LIMIT = 5000
-"""Entries in memory behind failing ones; at the limit nothing new is read until some are dealt with."""
+HELD_BYTES = 32 * 1024 * 1024
+"""Entries in memory behind failing ones; at either limit nothing new is read until some are dealt with."""
 BLOCK_S = 1.0
 PURGE_S = 600.0
 BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -148,7 +149,7 @@ class Consumer:
         """Acknowledge what is done and wait for new entries, in one exchange with Redis."""
         acknowledge: list[Command] = [("XACK", stream, self._group, *ids) for stream, ids in self._done.items() if ids]
         wait = self._pause()
-        if self._held.count >= HELD_LIMIT:
+        if self._held.count >= HELD_LIMIT or self._held.bytes >= HELD_BYTES:
             await self._link.ask_all(acknowledge)
             self._done.clear()
             await asyncio.sleep(wait)

@@ -21,7 +21,7 @@ class Held:
 
     def __init__(self) -> None:
         self._queues: dict[Subject, _Queue] = {}
-        self.count = 0
+        self.count = self.bytes = 0
 
     def add_if_waiting(self, entry: Entry) -> bool:
         """Queue an entry if an earlier one of its subject waits; whether it was."""
@@ -29,13 +29,13 @@ class Held:
         if queue is None or entry.fault:
             return False
         queue.entries.append(entry)
-        self.count += 1
+        self._add(entry, 1)
         return True
 
     def begin(self, entry: Entry, due: float) -> None:
         """Hold back a subject from now on, beginning with this entry."""
         self._queues[entry.subject] = _Queue(due, deque([entry]))
-        self.count += 1
+        self._add(entry, 1)
 
     def postpone(self, subject: Subject, due: float) -> None:
         self._queues[subject].due = due
@@ -54,12 +54,15 @@ class Held:
     def done(self, subject: Subject) -> None:
         """The first entry is dealt with; the subject is free again when none is left."""
         queue = self._queues[subject]
-        queue.entries.popleft()
-        self.count -= 1
+        self._add(queue.entries.popleft(), -1)
         if not queue.entries:
             del self._queues[subject]
 
     def clear(self) -> None:
         """Forget all: they are still pending in their streams, or were lost with them and will be published again."""
         self._queues.clear()
-        self.count = 0
+        self.count = self.bytes = 0
+
+    def _add(self, entry: Entry, sign: int) -> None:
+        self.count += sign
+        self.bytes += sign * len(entry.payload)

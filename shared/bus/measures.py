@@ -8,6 +8,7 @@ from prometheus_client import Counter, Gauge
 
 BACKLOG = Gauge("liandong_outbox_backlog", "Events that are recorded but not yet published", ["service"])
 BACKLOG_AGE = Gauge("liandong_outbox_backlog_seconds", "Age of the oldest event that is not yet published", ["service"])
+KEPT = Gauge("liandong_stream_entries", "Entries in the service's stream that some group has yet to acknowledge", ["service"])
 PUBLISHED = Counter("liandong_events_published_total", "Events appended to the service's stream, repetitions included", ["service"])
 CONSUMED = Counter("liandong_events_consumed_total", "Entries of others' streams by what became of them", ["service", "source", "outcome"])
 LAG = Gauge("liandong_events_lag_seconds", "Time from the recording of the last event to its effect here", ["service", "source"])

@@ -10,7 +10,7 @@ import asyncpg
 from redis.exceptions import ResponseError
 
 from shared.bus.link import Link
-from shared.bus.measures import BACKLOG, BACKLOG_AGE
+from shared.bus.measures import BACKLOG, BACKLOG_AGE, KEPT
 
 KEEP = timedelta(days=7)
 """How long a row is kept at least; a group that was not seen for as long is no longer waited for."""
@@ -73,11 +73,12 @@ class Retention:
 
     async def _floors(self) -> dict[str, StreamId]:
         """For each group, the first identifier that it has not acknowledged."""
-        (answer,) = await self._link.ask_all([("XINFO", "GROUPS", self._stream)])
+        answer, info = await self._link.ask_all([("XINFO", "GROUPS", self._stream), ("XINFO", "STREAM", self._stream)])
         if isinstance(answer, ResponseError):
             if "no such key" in str(answer):
                 return {}
             raise answer
+        KEPT.labels(self._audience).set(dict(zip(info[::2], info[1::2], strict=True))[b"length"])
         groups = [dict(zip(group[::2], group[1::2], strict=True)) for group in answer]
         summaries = await self._link.ask_all([("XPENDING", self._stream, group[b"name"]) for group in groups])
         return {group[b"name"].decode(): _floor(group, pending) for group, pending in zip(groups, summaries, strict=True)}

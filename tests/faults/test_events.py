@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -53,11 +54,11 @@ async def persistently(sector: Runtime, numbers: range) -> None:
         await asyncio.sleep(0.005)
 
 
-async def flow_through(city: City, hub: httpx.AsyncClient, sector: Runtime, fault: Callable[[], Awaitable[Any]]) -> Receiver:
+async def flow_through(city: City, hub: httpx.AsyncClient, sector: Runtime, fault: Callable[[], Awaitable[Any]], events: int = EVENTS) -> Receiver:
     """Publish events while a fault happens in the middle; what a receiver at the hub got."""
     async with receiving(hub, city.headers("hub", scope="hub:events")) as receiver:
-        await asyncio.gather(persistently(sector, range(EVENTS)), fault())
-        await eventually(lambda: len(set(receiver.numbers)) == EVENTS, seconds=30)
+        await asyncio.gather(persistently(sector, range(events)), fault())
+        await eventually(lambda: len(set(receiver.numbers)) == events, seconds=60)
         await asyncio.sleep(0.5)
     return receiver
 
@@ -103,4 +104,40 @@ async def test_postgresql_restarted(city: City, settings: Settings, hub: httpx.A
     assert len(set(ids)) == len(ids), "the sector's client may have repeated a change, but no event came twice"
     await eventually(lambda: sorted(set(effects(city, settings))) == list(range(EVENTS)))
     assert len(effects(city, settings)) == len(ids)
+    assert city.sql(settings, "SELECT FROM dead_letters") == []
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("seed", range(5))
+async def test_everything_dies_again_and_again(city: City, settings: Settings, hub: httpx.AsyncClient, sector: Runtime, seed: int) -> None:
+    """Twelve faults in random order. A change whose commit had an unknown outcome is made again, so a number may come twice, as two events."""
+    chance = random.Random(seed)
+
+    async def fault() -> None:
+        for _ in range(12):
+            await asyncio.sleep(chance.uniform(0.2, 1.5))
+            match chance.choice(("flush", "kill", "empty", "drainer", "consumer", "postgres")):
+                case "flush":
+                    with city.redis_admin() as admin:
+                        admin.flushdb()
+                case "postgres":
+                    await asyncio.to_thread(city.postgres.stop)
+                    await asyncio.to_thread(city.postgres.start)
+                case "drainer" | "consumer" as part:
+                    statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1"
+                    await asyncio.to_thread(city.sql, settings, statement, f"430300/probe {part}", role="app")
+                case disk:
+                    await asyncio.to_thread(city.redis.kill)
+                    if disk == "empty":
+                        shutil.rmtree(city.folder / "redis")
+                    await asyncio.to_thread(city.redis.start)
+
+    receiver = await flow_through(city, hub, sector, fault, events=1500)
+    ids = [event["id"] for event in receiver.events]
+    assert len(set(ids)) == len(ids)
+    assert list(dict.fromkeys(receiver.numbers)) == list(range(1500))
+    sequences = [int(event["sequence"]) for event in receiver.events]
+    assert sequences == list(range(1, len(ids) + 1)), "every committed event once, in the order of its subject"
+    await eventually(lambda: len(effects(city, settings)) == len(ids))
+    assert [int(row["text"].split()[1]) for row in city.sql(settings, "SELECT text FROM notes ORDER BY id")] == receiver.numbers
     assert city.sql(settings, "SELECT FROM dead_letters") == []

@@ -17,6 +17,7 @@ from ulid import ULID
 
 from shared import log
 from shared.bus import Journal, Patience, consumer
+from shared.bus.held import Held
 from shared.config import Settings
 from shared.events.model import CloudEvent, Event
 from shared.outbox import record, retention
@@ -160,6 +161,22 @@ async def test_a_failing_event_holds_back_its_subject_and_no_other(runtime: Runt
     assert effects.dead() == []
     assert effects.sql("SELECT FROM delivery_attempts") == []
     await eventually(lambda: admin.xpending(STREAM, "probe")["pending"] == 0)
+
+
+async def test_what_waits_in_memory_is_bounded_and_everything_arrives(
+    runtime: Runtime, handler: Handler, effects: Effects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "HELD_LIMIT", 5)
+    monkeypatch.setattr(consumer, "BATCH", 4)
+    held: list[int] = []
+    add = Held.add_if_waiting
+    monkeypatch.setattr(Held, "add_if_waiting", lambda self, entry: (held.append(self.count), add(self, entry))[1])
+    handler.raising = {("a", 0): 2}
+    await publish(runtime, *(Noted(thing="ab"[number % 2], number=number // 2) for number in range(60)))
+    await eventually(lambda: len(effects.notes()) == 60)
+    assert effects.notes("a") == [f"a {number}" for number in range(30)]
+    assert effects.notes("b") == [f"b {number}" for number in range(30)]
+    assert 0 < max(held) <= 5 + 4
 
 
 async def test_what_keeps_failing_becomes_a_dead_letter_and_its_subject_goes_on(runtime: Runtime, handler: Handler, admin: Any, effects: Effects) -> None:
