@@ -17,6 +17,7 @@ from ulid import ULID
 
 from shared import log
 from shared.bus import Journal, Patience, consumer
+from shared.bus.entries import Entry
 from shared.bus.held import Held
 from shared.config import Settings
 from shared.events.model import CloudEvent, Event
@@ -170,7 +171,12 @@ async def test_what_waits_in_memory_is_bounded_and_everything_arrives(
     monkeypatch.setattr(consumer, "BATCH", 4)
     held: list[int] = []
     add = Held.add_if_waiting
-    monkeypatch.setattr(Held, "add_if_waiting", lambda self, entry: (held.append(self.count), add(self, entry))[1])
+
+    def watched(self: Held, entry: Entry) -> bool:
+        held.append(self.count)
+        return add(self, entry)
+
+    monkeypatch.setattr(Held, "add_if_waiting", watched)
     handler.raising = {("a", 0): 2}
     await publish(runtime, *(Noted(thing="ab"[number % 2], number=number // 2) for number in range(60)))
     await eventually(lambda: len(effects.notes()) == 60)
