@@ -31,7 +31,7 @@ class Caller:
     clearance: Clearance = field(default_factory=Clearance)
     purpose: str = "operations"
     token_id: str = ""
-    issued: int = 0
+    issued: float = 0
     expires: int = 0
     actor: str | None = None
     """Who acts on the subject's behalf (RFC 8693 `act`): `430300/hub` on a hop made by the hub."""
@@ -62,7 +62,7 @@ class Caller:
             clearance=Clearance(DataGrade(clearance.get("grade", "general")), Personal(clearance.get("personal", "none"))),
             purpose=claims.get("purpose", "operations"),
             token_id=claims.get("jti", ""),
-            issued=int(claims["iat"]),
+            issued=float(claims["iat"]),
             expires=int(claims["exp"]),
             actor=(claims.get("act") or {}).get("sub"),
         )

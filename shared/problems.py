@@ -78,7 +78,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def on_exception(request: Request, error: Exception) -> Response:
-        return respond(request, from_exception(error))
+        answer = respond(request, from_exception(error))
+        answer.headers["Connection"] = "close"  # after what nobody foresaw the server cuts the connection: the client must not use it again
+        return answer
 
     for kind in (DBAPIError, PoolTimeout, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # the driver's own: COPY goes past SQLAlchemy
         app.add_exception_handler(kind, on_exception)

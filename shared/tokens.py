@@ -88,7 +88,7 @@ class Tokens:
         self._cache_file = settings.cache_dir / "trust.json"
         self._keys = KeySet([])
         self._revoked_tokens: frozenset[str] = frozenset()
-        self._revoked_subjects: Mapping[str, int] = {}
+        self._revoked_subjects: Mapping[str, float] = {}
         self._verified: OrderedDict[str, Caller] = OrderedDict()
         self._exchanged: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
         self._refreshed = 0.0
@@ -129,7 +129,7 @@ class Tokens:
     def _take(self, trust: Mapping[str, Any]) -> bool:
         keys = KeySet.import_key_set({"keys": [key for key in trust["keys"] if key.get("kty") == "OKP"]})
         revoked_tokens = frozenset(trust["revocations"]["tokens"])
-        revoked_subjects = {str(sub): int(since) for sub, since in trust["revocations"]["subjects"].items()}
+        revoked_subjects = {str(sub): float(since) for sub, since in trust["revocations"]["subjects"].items()}
         changed = (
             {key.kid for key in keys.keys} != {key.kid for key in self._keys.keys}
             or revoked_tokens != self._revoked_tokens

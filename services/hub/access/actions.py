@@ -22,7 +22,8 @@ log = structlog.get_logger("access")
 
 async def authenticate(session: AsyncSession, hub: Hub, client_id: str, secret: str) -> Client:
     """The client whose secret this is; `invalid_client` otherwise, 429 after too many failures in its name."""
-    client = await session.get(Client, client_id) if "\0" not in client_id else None
+    # shared lock: a change of rights under way is waited for, so no token of the old rights is issued after the moment of their revocation
+    client = await session.get(Client, client_id, with_for_update={"read": True}) if "\0" not in client_id else None
     if is_secret(secret, client.secret_sha256 if client else None) and client is not None and not client.disabled:
         return client
     wait = hub.failures.wait_s(client_id, time.monotonic())
@@ -57,6 +58,7 @@ async def revoke_token(session: AsyncSession, token_hash: str, expires: int, by:
 
 async def revoke_subject(session: AsyncSession, subject: str, by: str) -> None:
     """Refuse all tokens of a subject that were issued until now."""
+    await session.flush()  # what changes is locked before the moment is taken
     row = {"subject": subject, "not_before": datetime.now(UTC), "revoked_by": by}
     adding = insert(RevokedSubject).values(row)
     await session.execute(

@@ -37,8 +37,8 @@ class Issuer:
 
     def mint(self, claims: Mapping[str, Any], *, life_s: int = TOKEN_LIFE_S) -> str:
         """A signed JWT (RFC 9068) with these claims about rights, valid from now for `life_s` seconds, at most 15 minutes."""
-        issued = int(time.time())
-        times = {"iss": self.url, "iat": issued, "exp": issued + min(life_s, TOKEN_LIFE_S), "jti": secrets.token_urlsafe(16)}
+        issued = round(time.time(), 6)  # to the microsecond, like revocations: a token issued right after one is not hit by it
+        times = {"iss": self.url, "iat": issued, "exp": int(issued) + min(life_s, TOKEN_LIFE_S), "jti": secrets.token_urlsafe(16)}
         key = self.ring.current
         return jwt.encode({"alg": ALGORITHM, "kid": key.kid, "typ": "at+jwt"}, {**times, **claims}, key.jwk, algorithms=[ALGORITHM])
 
@@ -77,7 +77,7 @@ async def revocations(session: AsyncSession) -> dict[str, Any]:
         .where(RevokedSubject.not_before > _past(now, TOKEN_LIFE_S + LEEWAY_S))
         .order_by(RevokedSubject.subject)
     )
-    return {"tokens": list(tokens), "subjects": {subject: int(since.timestamp()) for subject, since in subjects}}
+    return {"tokens": list(tokens), "subjects": {subject: since.timestamp() for subject, since in subjects}}
 
 
 async def forget_expired(session: AsyncSession) -> None:

@@ -140,4 +140,4 @@ class Revocations(BaseModel):
     """What services refuse before its time."""
 
     tokens: Annotated[list[str], Field(description="SHA-256 (hex) of the `jti` of revoked tokens")]
-    subjects: Annotated[dict[str, int], Field(description="Subjects whose tokens issued up to this moment (epoch seconds) are refused")]
+    subjects: Annotated[dict[str, float], Field(description="Subjects whose tokens issued up to this moment (epoch seconds) are refused")]

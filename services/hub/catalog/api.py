@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy import delete
@@ -70,12 +71,17 @@ def _shown(hub: Hub, source: Source, caller: Caller) -> SourceOut:
         circuit=hub.client.circuit(source.name),
         elapsed_ms=source.elapsed_ms,
         version=source.version,
-        problem=dict(source.problem) if source.problem else None,
+        problem=_told(source.problem, admin=admin) if source.problem else None,
         datasets=[_offered(offer) for _, offer in sorted(source.offers.items()) if admin or seen_by(caller, offer)],
         url=source.url if admin else None,
         key=dict(source.key) if source.key else None,
         added_by=source.added_by,
     )
+
+
+def _told(problem: Mapping[str, Any], *, admin: bool) -> dict[str, Any]:
+    """What is wrong with a source; in its own words only for administrators, since anything may answer at an address."""
+    return {name: value for name, value in problem.items() if admin or name != "detail"}
 
 
 def _offered(offer: Offer) -> OfferOut:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 from joserfc.errors import JoseError
@@ -19,6 +20,12 @@ DatasetId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,31}\.[a-z][a-z0-9_]{
 def _plain(url: AnyHttpUrl) -> AnyHttpUrl:
     if url.username is not None or url.password is not None or url.query is not None or url.fragment is not None:
         raise ValueError("is an address to which paths are added: without credentials, query and fragment")
+    try:
+        address = ip_address((url.host or "").strip("[]"))
+    except ValueError:
+        return url  # a name
+    if address.is_link_local or address.is_multicast or address.is_unspecified:
+        raise ValueError("is the address of a service, not a link-local, multicast or unspecified one")
     return url
 
 

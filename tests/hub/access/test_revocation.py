@@ -123,3 +123,11 @@ async def test_a_service_takes_the_hubs_tokens_across_a_rotation_and_refuses_rev
             assert refused.status_code == 401
             assert (await lab_client.get("/who", headers=after)).status_code == 200
             assert (await lab_client.get("/who", headers=await hub.headers("analyst"))).status_code == 401
+
+
+async def test_a_token_asked_for_right_after_a_revocation_lives(hub: HubUnderTest) -> None:
+    for _ in range(3):
+        old = await hub.headers("duty")
+        await hub.client.post("/oauth/revoke", data={"subject": "client:duty"}, headers=await hub.headers("admin"))
+        new = await hub.headers("duty")
+        assert [(await hub.client.get("/me", headers=headers)).status_code for headers in (old, new)] == [401, 200]

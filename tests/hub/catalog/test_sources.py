@@ -223,6 +223,8 @@ NONSENSE: tuple[dict[str, Any], ...] = (
     {"url": "ftp://x"},
     {"url": "nonsense"},
     {"url": "http://user:secret@127.0.0.1:1"},
+    {"url": "http://169.254.169.254"},
+    {"url": "http://[fe80::1]"},
     {"url": "http://127.0.0.1:1/?a=b"},
     {"url": "http://127.0.0.1:1/#c"},
     {"kind": "nation"},
