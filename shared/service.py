@@ -3,88 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import httpx
 import structlog
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import FastAPI
 from redis.asyncio import Redis
-from sqlalchemy import MetaData
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from shared import health, log, problems
 from shared.area_copy import AreaCopy
 from shared.area_directory import AreaDirectory
-from shared.bus import Handler, Journal, dead_letter_router, run_consumers
+from shared.bus import dead_letter_router, run_consumers
 from shared.config import Settings, arrived_settings
 from shared.database import make_engine, make_sessions
-from shared.datasets.declaration import Dataset
 from shared.datasets.routes import dataset_router
-from shared.events.model import Event
 from shared.middleware import Requests
 from shared.outbox import run_drainer
-from shared.tokens import HubTokens, Tokens, TokenSource
-from shared.vocabulary import Text
+from shared.runtime import Now, Runtime, Service, now
+from shared.tokens import HubTokens, Tokens
 
+__all__ = ["VERSION", "Now", "Runtime", "Service", "create_app", "now"]
 VERSION = "0.1.0"
 _log = structlog.get_logger("service")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Service:
-    """What a service is, read top to bottom."""
-
-    name: str
-    title: Text
-    routers: Sequence[APIRouter]
-    metadata: MetaData
-    datasets: Sequence[Dataset] = ()
-    publishes: Sequence[type[Event]] = ()
-    on: Mapping[type[Event] | str, Handler | Journal] = field(default_factory=dict)
-    """Handlers of others' events, by event class, or by pattern (`*`, `traffic.*`): `async (envelope, event, session)`."""
-    series: bool = False
-    """Whether it keeps observations (`shared/series.py`): their tables are migrated with its own."""
-    area_master: bool = False
-    """Whether its area table is the city's master (the hub) rather than a copy."""
-    loads: Sequence[str] = ()
-    """Paths that take bulk loads, bounded by `load_limit` instead of `body_limit`."""
-    tasks: Sequence[Callable[[Runtime], Coroutine[Any, Any, None]]] = ()
-    """Lifespan tasks beyond the factory's own, cancelled at shutdown."""
-    token_source: Callable[[Runtime], TokenSource] | None = None
-    """Where keys and revocations come from, if not from the hub over HTTP (the hub itself)."""
-    contract: Callable[[Service], APIRouter] = dataset_router
-    """The routes of the federation contract; the hub answers them for all its sources."""
-    holds: Callable[[Runtime], AbstractAsyncContextManager[Any]] | None = None
-    """What the service itself keeps while it runs (the hub: signing keys, registry of sources), at `runtime.own`."""
-
-
-@dataclass(kw_only=True)
-class Runtime:
-    """What a running service holds; one per application, at `app.state.runtime`."""
-
-    service: Service
-    settings: Settings
-    engine: AsyncEngine
-    reader: AsyncEngine
-    sessions: async_sessionmaker[AsyncSession]
-    publisher: Redis
-    consumer: Redis
-    http: httpx.AsyncClient
-    tokens: Tokens = field(init=False)
-    areas: AreaDirectory
-    own: Any = None
-    """What `Service.holds` gave."""
-
-
-async def now() -> datetime:
-    return datetime.now(UTC)
-
-
-Now = Annotated[datetime, Depends(now)]
 
 
 @asynccontextmanager
@@ -149,6 +91,6 @@ def create_app(service: Service, settings: Settings | None = None) -> FastAPI:
     for router in service.routers:
         app.include_router(router)
     if service.datasets:
-        app.include_router(service.contract(service))
+        app.include_router((service.contract or dataset_router)(service))
     app.add_middleware(Requests, service=service.name, load_paths=service.loads)
     return app

@@ -27,7 +27,7 @@ from shared.database import driver_url
 from shared.streams import stream_name
 
 if TYPE_CHECKING:
-    from shared.service import Runtime
+    from shared.runtime import Runtime
 
 BATCH = 100
 HELD_LIMIT = 5000

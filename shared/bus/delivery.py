@@ -20,7 +20,7 @@ from shared.bus.measures import CONSUMED, DEAD_LETTERS, LAG
 from shared.bus.tables import dead_letters, delivery_attempts, processed
 
 if TYPE_CHECKING:
-    from shared.service import Runtime
+    from shared.runtime import Runtime
 
 PURGE_BATCH = 10_000
 _given = (

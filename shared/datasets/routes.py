@@ -25,7 +25,7 @@ from shared.events.model import Event
 from shared.vocabulary import Text
 
 if TYPE_CHECKING:
-    from shared.service import Service
+    from shared.runtime import Service
 
 TITLE = Text("联动", "Liandong")
 _ITEMS: dict[int | str, dict[str, Any]] = {

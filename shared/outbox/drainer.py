@@ -21,7 +21,7 @@ from shared.outbox.retention import Retention, StreamId, parse_id
 from shared.streams import epoch_name, stream_name
 
 if TYPE_CHECKING:
-    from shared.service import Runtime
+    from shared.runtime import Runtime
 
 BATCH = 500
 POLL_S = 1.0

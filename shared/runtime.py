@@ -1,0 +1,77 @@
+"""What a service is, and what it holds while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import httpx
+from fastapi import APIRouter, Depends
+from redis.asyncio import Redis
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from shared.area_directory import AreaDirectory
+from shared.bus.handlers import Handler
+from shared.bus.journal import Journal
+from shared.config import Settings
+from shared.datasets.declaration import Dataset
+from shared.events.model import Event
+from shared.tokens import Tokens, TokenSource
+from shared.vocabulary import Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """What a service is, read top to bottom."""
+
+    name: str
+    title: Text
+    routers: Sequence[APIRouter]
+    metadata: MetaData
+    datasets: Sequence[Dataset] = ()
+    publishes: Sequence[type[Event]] = ()
+    on: Mapping[type[Event] | str, Handler | Journal] = field(default_factory=dict)
+    """Handlers of others' events, by event class, or by pattern (`*`, `traffic.*`): `async (envelope, event, session)`."""
+    series: bool = False
+    """Whether it keeps observations (`shared/series.py`): their tables are migrated with its own."""
+    area_master: bool = False
+    """Whether its area table is the city's master (the hub) rather than a copy."""
+    loads: Sequence[str] = ()
+    """Paths that take bulk loads, bounded by `load_limit` instead of `body_limit`."""
+    tasks: Sequence[Callable[[Runtime], Coroutine[Any, Any, None]]] = ()
+    """Lifespan tasks beyond the factory's own, cancelled at shutdown."""
+    token_source: Callable[[Runtime], TokenSource] | None = None
+    """Where keys and revocations come from, if not from the hub over HTTP (the hub itself)."""
+    contract: Callable[[Service], APIRouter] | None = None
+    """The routes of the federation contract, if not those over its own datasets (the hub answers for all its sources)."""
+    holds: Callable[[Runtime], AbstractAsyncContextManager[Any]] | None = None
+    """What the service itself keeps while it runs (the hub: signing keys, registry of sources), at `runtime.own`."""
+
+
+@dataclass(kw_only=True)
+class Runtime:
+    """What a running service holds; one per application, at `app.state.runtime`."""
+
+    service: Service
+    settings: Settings
+    engine: AsyncEngine
+    reader: AsyncEngine
+    sessions: async_sessionmaker[AsyncSession]
+    publisher: Redis
+    consumer: Redis
+    http: httpx.AsyncClient
+    tokens: Tokens = field(init=False)
+    areas: AreaDirectory
+    own: Any = None
+    """What `Service.holds` gave."""
+
+
+async def now() -> datetime:
+    return datetime.now(UTC)
+
+
+Now = Annotated[datetime, Depends(now)]
