@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import orjson
 from sqlalchemy import Column, Integer, Table, Text
 from sqlalchemy.ext.asyncio import AsyncSession
+from ulid import ULID
 
 from shared.database import new_metadata
 from shared.events.model import CloudEvent, Event
@@ -90,3 +92,18 @@ class Handler:
         if self.raising.get(seen, 0) > 0:
             self.raising[seen] -= 1
             raise RuntimeError(f"not yet: {envelope.id}")
+
+
+def wire(thing: str, number: int, **changed: Any) -> dict[str, str]:
+    """An entry as a drainer would append it."""
+    envelope = {
+        "specversion": "1.0",
+        "id": str(ULID()),
+        "source": "/430300/probe",
+        "type": Noted.type,
+        "subject": f"things/{thing}",
+        "time": datetime.now(UTC).isoformat(),
+        "sequence": str(number),
+        "data": {"thing": thing, "number": number},
+    }
+    return {"event": orjson.dumps(envelope | changed).decode()}

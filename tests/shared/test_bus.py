@@ -13,7 +13,6 @@ import orjson
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
-from ulid import ULID
 
 from shared import log
 from shared.bus import Journal, Patience, consumer
@@ -25,7 +24,7 @@ from shared.outbox import record, retention
 from shared.service import Runtime, create_app
 from shared.testing import running
 from tests.city import City
-from tests.shared.events_under_test import STREAM, Handler, Noted, NotedElsewhere, eventually, probe, publish, publish_each
+from tests.shared.events_under_test import STREAM, Handler, Noted, NotedElsewhere, eventually, probe, publish, publish_each, wire
 
 QUICK = Patience(attempts=3, first_s=0.05, handler_s=1)
 
@@ -89,21 +88,6 @@ class Effects:
 @pytest.fixture
 def effects(city: City, settings: Settings) -> Effects:
     return Effects(city, settings)
-
-
-def wire(thing: str, number: int, **changed: Any) -> dict[str, str]:
-    """An entry as a drainer would append it."""
-    envelope = {
-        "specversion": "1.0",
-        "id": str(ULID()),
-        "source": "/430300/probe",
-        "type": Noted.type,
-        "subject": f"things/{thing}",
-        "time": datetime.now(UTC).isoformat(),
-        "sequence": str(number),
-        "data": {"thing": thing, "number": number},
-    }
-    return {"event": orjson.dumps(envelope | changed).decode()}
 
 
 @asynccontextmanager
