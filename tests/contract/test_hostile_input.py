@@ -13,7 +13,7 @@ import pytest
 from ops.services import present
 from tests.ops.running_city import RunningCity, free_port_base
 
-SECONDS, PROOF_SECONDS = 14, 120
+SECONDS, PROOF_SECONDS = 8, 120
 NEVER_ENDS = "^/events/stream$"
 CALLS_OUT_OR_ENDS_THE_TOKEN = "^/(oauth/revoke|sources.*)$"
 PUBLIC = {
