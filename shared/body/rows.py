@@ -23,6 +23,8 @@ from shared.errors import BodyTooLarge, InvalidBody
 
 ROWS = 50_000
 """Most rows of one body: a batch is one transaction."""
+SMALL = 1 << 20
+"""Bytes that may be parsed before their rows are counted."""
 COLUMNS = 64
 """Most columns of a table, and most members of a row."""
 Column: TypeAlias = "list[Any] | pa.Array"
@@ -65,6 +67,13 @@ def rows_of(body: Body, names: Collection[str]) -> Rows:
     A row that cannot be read is an error of its own; a body that cannot be, or has other columns, raises `InvalidBody`,
     one with too many rows `BodyTooLarge`.
     """
+    rows = _read(body, names)
+    if len(rows) + len(rows.unreadable) > ROWS:
+        raise _too_many()
+    return rows
+
+
+def _read(body: Body, names: Collection[str]) -> Rows:
     gc.disable()  # thousands of new objects, none of them garbage, would make the collector walk the whole process several times
     try:
         return READERS[body.media_type](body.content, names)
@@ -81,24 +90,31 @@ def _text(content: bytes) -> bytes:
     return content.removeprefix(b"\xef\xbb\xbf")
 
 
-def _bounded(content: bytes, rows: int) -> None:
-    """Refuse what would grow far beyond its own size when it is parsed."""
-    if rows > ROWS:
-        raise BodyTooLarge(f"The body has more than {ROWS} rows; send smaller batches.")
-    if content.count(b",") > COLUMNS * (rows + 1) or content.count(b"[") > COLUMNS * (rows + 1):
+def _bounded(content: bytes, opening: bytes) -> None:
+    """Refuse what would grow far beyond its own size when it is parsed; a small body cannot grow far. Each row has one `opening`."""
+    if len(content) <= SMALL:
+        return
+    rows = content.count(opening) + 1
+    if rows > ROWS + 1:
+        raise _too_many()
+    if content.count(b",") > COLUMNS * rows or content.count(b"[") > COLUMNS * rows:
         raise InvalidBody(f"The body is not a table: rows are flat objects of at most {COLUMNS} members.", pointer="")
+
+
+def _too_many() -> BodyTooLarge:
+    return BodyTooLarge(f"The body has more than {ROWS} rows; send smaller batches.")
 
 
 def _json(content: bytes, names: Collection[str]) -> Rows:
     content = _text(content)
-    _bounded(content, content.count(b"{"))
+    _bounded(content, b"{")
     try:
         found = _parsed(content)
     except ValueError as error:
         raise InvalidBody(f"The body is not JSON: {error}.", pointer="") from error
     if not isinstance(found, list):
         raise InvalidBody("The body must be a JSON array of objects, one for each row.", pointer="")
-    return _by_column(range(len(found)), found, [], names)
+    return _by_column(np.arange(len(found), dtype=np.int32), found, [], names)
 
 
 def _parsed(content: bytes) -> Any:
@@ -116,14 +132,14 @@ def _parsed(content: bytes) -> Any:
 
 def _ndjson(content: bytes, names: Collection[str]) -> Rows:
     content = _text(content)
-    _bounded(content, content.count(b"\n") + 1)
+    _bounded(content, b"\n")
     lines = [line for line in content.split(b"\n") if line.strip()]
     try:
         found = orjson.loads(b"[" + b",".join(lines) + b"]")
     except ValueError:
         found = None
     if found is not None and len(found) == len(lines):
-        return _by_column(range(len(found)), found, [], names)
+        return _by_column(np.arange(len(found), dtype=np.int32), found, [], names)
     return _line_by_line(lines, names)
 
 
@@ -135,11 +151,10 @@ def _line_by_line(lines: Sequence[bytes], names: Collection[str]) -> Rows:
             numbers.append(number)
         except ValueError as error:
             unreadable.append(RowError(number, f"/{number}", "invalid-json", f"The line is not JSON: {error}."))
-    return _by_column(numbers, found, unreadable, names)
+    return _by_column(np.array(numbers, dtype=np.int32), found, unreadable, names)
 
 
-def _by_column(numbers: Iterable[int], found: list[Any], unreadable: list[RowError], names: Collection[str]) -> Rows:
-    positions = np.fromiter(numbers, dtype=np.int32)
+def _by_column(positions: NDArray[np.int32], found: list[Any], unreadable: list[RowError], names: Collection[str]) -> Rows:
     if not set(map(type, found)) <= {dict}:
         proper = np.array([type(row) is dict for row in found], dtype=np.bool_)
         unreadable = unreadable + [RowError(number, f"/{number}", "not-an-object", "A row is a JSON object.") for number in positions[~proper].tolist()]
@@ -168,7 +183,7 @@ def _csv(content: bytes, names: Collection[str]) -> Rows:
         raise InvalidBody("The CSV body has no header line.", pointer="")
     if header.count(b",") >= COLUMNS:
         raise InvalidBody(f"The CSV header has more than {COLUMNS} columns.", pointer="")
-    _bounded(content, content.count(b"\n") + content.count(b"\r"))
+    _bounded(content, b"\n")
     unreadable: list[RowError] = []
 
     def on_ragged(row: Any) -> str:

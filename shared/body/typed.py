@@ -70,9 +70,22 @@ def _listed_texts(column: list[Any], name: str, rejections: Rejections) -> Texts
         proper = [value if isinstance(value, str) else None for value in column]
         wrong = np.array([value is not None and not isinstance(value, str) for value in column], dtype=np.bool_)
         rejections.reject(wrong, name, "not-a-text", lambda index: f"{name} must be text, not {_shown(column[index])}.")
-    values = [value for value in dict.fromkeys(proper) if value is not None]
-    codes: dict[str | None, int] = {None: -1} | {value: code for code, value in enumerate(values)}
-    return Texts(np.fromiter(map(codes.__getitem__, proper), dtype=np.int32, count=len(proper)), values)
+    coded = _Codes()
+    codes = np.fromiter(map(coded.__getitem__, proper), dtype=np.int32, count=len(proper))
+    return Texts(codes, coded.texts)
+
+
+class _Codes(dict[str | None, int]):
+    """Numbers texts as they are met; None is -1."""
+
+    def __init__(self) -> None:
+        super().__init__({None: -1})
+        self.texts: list[str] = []
+
+    def __missing__(self, text: str) -> int:
+        self[text] = code = len(self.texts)
+        self.texts.append(text)
+        return code
 
 
 def _arrow_texts(column: pa.Array) -> Texts:
@@ -160,21 +173,22 @@ def _timestamps(column: pa.Array, name: str, rejections: Rejections) -> tuple[Mo
 
 def _fast_moments(column: Column) -> tuple[Moments, Mask] | None:
     """All texts at once, if all bear a zone and are in the form that Arrow reads. A batch repeats its times, so each is read once."""
-    distinct = list(dict.fromkeys(column)) if isinstance(column, list) and set(map(type, column)) <= {str, type(None)} else None
+    codes: NDArray[np.int32] | None = None
     try:
-        sent = pa.array(distinct, pa.string()) if distinct is not None else column
-        if isinstance(sent, list) or not pa.types.is_string(sent.type):
+        if isinstance(column, list):
+            if not set(map(type, column)) <= {str, type(None)}:
+                return None
+            coded = _Codes()
+            codes = np.fromiter(map(coded.__getitem__, column), dtype=np.int32, count=len(column))
+            column = pa.array([*coded.texts, None], pa.string())  # the last one is what -1 stands for
+        elif not pa.types.is_string(column.type):
             return None
-        found = compute.cast(sent, pa.timestamp("us", "UTC"))
+        found = compute.cast(column, pa.timestamp("us", "UTC"))
     except (pa.ArrowException, UnicodeEncodeError):
         return None
     missing = found.is_null().to_numpy(zero_copy_only=False)
     moments = found.cast(pa.int64()).fill_null(BEYOND).to_numpy(zero_copy_only=False)
-    if distinct is None:
-        return moments, missing
-    codes = {text: code for code, text in enumerate(distinct)}
-    which = np.fromiter(map(codes.__getitem__, column), dtype=np.intp, count=len(column))
-    return moments[which], missing[which]
+    return (moments, missing) if codes is None else (moments[codes], missing[codes])
 
 
 def _slow_moments(column: list[Any], name: str, rejections: Rejections) -> tuple[Moments, Mask]:

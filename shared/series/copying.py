@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -36,6 +37,11 @@ def binary(columns: Sequence[Array]) -> io.BytesIO:
         rows[f"length{place}"] = column.dtype.itemsize
         rows[f"value{place}"] = column
     return io.BytesIO(SIGNATURE + rows.tobytes() + TRAILER)
+
+
+def literal(column: Array) -> str:
+    """Numbers as the text of a PostgreSQL array, for `$1::text::float8[]`: the driver would look at each element of a list. NaN becomes NULL."""
+    return "{" + orjson.dumps(column, option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1] + "}"
 
 
 def constant(value: str, rows: int) -> Array:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from shared.body.typed import Moments, Numbers, microseconds
 from shared.series.directory import Known
 from shared.series.properties import Limit
-from shared.series.rollups import HourlyMean
+from shared.series.rollups import Means, moment
 
 NEWS = timedelta(days=7)
 """An hour that ended longer ago is history: loading it raises no event."""
@@ -60,21 +60,21 @@ def _day(day: date) -> int:
     return microseconds(datetime(day.year, day.month, day.day, tzinfo=UTC))
 
 
-async def crossings(driver: Any, above: Sequence[HourlyMean], known: dict[int, Known], limits: Sequence[Limit], now: datetime) -> list[Crossing]:
+async def crossings(driver: Any, above: Means, known: dict[int, Known], limits: Sequence[Limit], now: datetime) -> list[Crossing]:
     """Which of these hours begin a run: the valid hour before was not above, and none that follows had been found above already."""
-    recent = sorted((one for one in above if one.hour > now - NEWS), key=lambda one: (one.series, one.hour))
-    if not recent:
+    recent = above[above.hour > microseconds(now - NEWS)]
+    hours = [(series, moment(hour), mean) for series, hour, mean in zip(recent.series.tolist(), recent.hour.tolist(), recent.mean.tolist(), strict=True)]
+    if not hours:
         return []
-    found = await driver.fetch(
-        _NEIGHBOURS, [one.series for one in recent], [one.hour for one in recent], [known[one.series].hour_needs for one in recent], LOOK_BACK
-    )
-    together = {(one.series, one.hour) for one in recent}
+    needs = [known[series].hour_needs for series, _, _ in hours]
+    found = await driver.fetch(_NEIGHBOURS, [series for series, _, _ in hours], [hour for _, hour, _ in hours], needs, LOOK_BACK)
+    together = {(series, hour) for series, hour, _ in hours}
     crossed = []
-    for one, neighbours in zip(recent, found, strict=True):
-        measured = known[one.series]
-        limit = next(limit for limit in limits if limit.property == measured.property and limit.since <= one.hour.date() < limit.until)
+    for (series, hour, mean), neighbours in zip(hours, found, strict=True):
+        measured = known[series]
+        limit = next(limit for limit in limits if limit.property == measured.property and limit.since <= hour.date() < limit.until)
         continues = neighbours["before"] is not None and neighbours["before"] > limit.value
-        known_later = neighbours["after"] is not None and neighbours["after"] > limit.value and (one.series, one.hour + timedelta(hours=1)) not in together
+        known_later = neighbours["after"] is not None and neighbours["after"] > limit.value and (series, hour + timedelta(hours=1)) not in together
         if not continues and not known_later:
-            crossed.append(Crossing(measured.feature, measured.property, measured.area, one.hour, one.mean, limit))
+            crossed.append(Crossing(measured.feature, measured.property, measured.area, hour, mean, limit))
     return crossed

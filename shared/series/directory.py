@@ -56,13 +56,16 @@ class SeriesDirectory:
         if time.monotonic() > self._until:
             self.forget()
             self._until = time.monotonic() + self.remembers_s
+        known = list(map(self._known.get, keys))
+        if None not in known:
+            return known
         missing = [key for key in keys if key not in self._known and all(_possible(part) for part in key)]
         if missing:
             found = await session.execute(_FIND, {"features": [key[0] for key in missing], "properties": [key[1] for key in missing]})
             for row in found:
                 shift = row.interval_s * 1_000_000 if row.timing == "end" else 0
                 self._known[row.feature, row.property] = Known(row.id, row.feature, row.property, shift, row.hour_needs, row.area)
-        return [self._known.get(key) for key in keys]
+        return list(map(self._known.get, keys))
 
     async def areas(self, session: AsyncSession, features: Sequence[str]) -> dict[str, str]:
         """The area of each of the features that has any series."""

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.batches import LoadAnswer
 from shared.body import Rows
-from shared.body.typed import microseconds, moment_text
+from shared.body.typed import moment_text
 from shared.caller import Caller
 from shared.series import crossings, rollups
 from shared.series.copying import Array, binary, constant, timestamps
@@ -76,8 +76,9 @@ async def load(
     driver = await driver_of(session)
     await flag_contradictions(batch, observed.never_above, directory, session)
     outcome = await _store(driver, batch, moment, caller.subject, correct=correct)
-    above = await _roll_up(driver, batch, observed, outcome)
-    crossed = await crossings.crossings(driver, above, batch.known, observed.limits, now)
+    crossed = []
+    for above in await _roll_up(driver, batch, observed, outcome):
+        crossed += await crossings.crossings(driver, above, batch.known, observed.limits, now)
     answer = batch.rejections.answer(
         taken=int(outcome.taken.sum()), corrected=int(outcome.corrected.sum()), duplicates=batch.duplicates + int(outcome.duplicate.sum())
     )
@@ -158,20 +159,18 @@ def _reject(batch: Batch, place: NDArray[np.intp], recorded: NDArray[np.float64]
     batch.rejections.reject(conflicting, "value", "conflict", explain)
 
 
-async def _roll_up(driver: Any, batch: Batch, observed: Observed, outcome: _Outcome) -> list[rollups.HourlyMean]:
-    """Bring the hours up to date; those that have become valid, or were corrected, with a mean above their limit."""
-    above: list[rollups.HourlyMean] = []
+async def _roll_up(driver: Any, batch: Batch, observed: Observed, outcome: _Outcome) -> list[rollups.Means]:
+    """Bring the hours up to date; those above their limit that have become valid, and those that a correction has lifted above it."""
+    found = []
     counted = outcome.taken & (batch.quality <= COUNTED)
     if counted.any():
         hours = rollups.roll_up(batch.series[counted], batch.time[counted], batch.value[counted])
-        limited = crossings.limits_of(batch.known, observed.limits, hours.series, hours.hour)
-        needs = np.array([batch.known[one].hour_needs for one in hours.series.tolist()], dtype=np.int32)
-        above += await rollups.add(driver, hours, limited, needs, likely_new=bool(hours.count.max() == 1))
+        valid = await rollups.add(driver, hours, batch.needs(hours.series), likely_new=bool(hours.count.max() == 1))
+        found.append(valid[valid.mean > crossings.limits_of(batch.known, observed.limits, valid.series, valid.hour)])
     if outcome.corrected.any():
         keys = np.unique(np.stack((batch.series[outcome.corrected], batch.time[outcome.corrected] // rollups.HOUR_US * rollups.HOUR_US)), axis=1)
-        for mean, count_before, mean_before, count in await rollups.remake(driver, keys[0].tolist(), keys[1].tolist()):
-            needs_now = batch.known[mean.series].hour_needs
-            limit = float(crossings.limits_of(batch.known, observed.limits, np.array([mean.series]), np.array([microseconds(mean.hour)]))[0])
-            if count >= needs_now and mean.mean > limit and not (count_before >= needs_now and mean_before > limit):
-                above.append(mean)
-    return above
+        remade = await rollups.remake(driver, keys[0], keys[1])
+        needs, limited = batch.needs(remade.now.series), crossings.limits_of(batch.known, observed.limits, remade.now.series, remade.now.hour)
+        was_above = (remade.count_before >= needs) & (remade.mean_before > limited)
+        found.append(remade.now[(remade.count >= needs) & (remade.now.mean > limited) & ~was_above])
+    return found

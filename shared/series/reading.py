@@ -42,6 +42,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.series)
 
+    def needs(self, series: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The values that an hour needs in each of these series."""
+        return np.fromiter((self.known[one].hour_needs for one in series.tolist()), dtype=np.int32, count=len(series))
+
     def cut(self, kept: Mask | NDArray[np.intp]) -> None:
         """Keep some of the values, or put them in another order."""
         self.series, self.time, self.value = self.series[kept], self.time[kept], self.value[kept]

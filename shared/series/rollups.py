@@ -11,22 +11,21 @@ import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.body.typed import EPOCH, Moments, Numbers
-from shared.series.copying import Array, binary, timestamps
+from shared.body.typed import EPOCH, Moments, Numbers, microseconds
+from shared.series.copying import Array, binary, literal, timestamps
 from shared.series.properties import COUNTED
 
 HOUR_US = 3_600_000_000
 _COLUMNS = ["series", "hour", "count", "sum", "mean", "m2", "min", "max"]
 # Chan, Golub, LeVeque: Updating formulae and a pairwise algorithm for computing sample variances (1979), eq. 1.5.
-# An hour is reported when it first has enough values and its mean exceeds the limit.
+# Reports the hours that may just have become valid: each is once, when its count passes what its series needs.
 _MERGE = """
-    WITH fresh AS MATERIALIZED (
-        SELECT series, 'epoch'::timestamptz + hours * interval '1 hour' AS hour, count, sum, mean, m2, min, max, limited, needs
-        FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::float8[], $5::float8[], $6::float8[], $7::float8[], $8::float8[],
-            $9::float8[], $10::integer[]) AS f (series, hours, count, sum, mean, m2, min, max, limited, needs)
-    ), merged AS (
+    WITH merged AS (
         INSERT INTO observations_hourly AS h (series, hour, count, sum, mean, m2, min, max)
-        SELECT series, hour, count, sum, mean, m2, min, max FROM fresh ORDER BY series, hour
+        SELECT series, 'epoch'::timestamptz + hours * interval '1 hour' AS hour, count, sum, mean, m2, min, max
+        FROM unnest($1::text::integer[], $2::text::integer[], $3::text::integer[], $4::text::float8[], $5::text::float8[], $6::text::float8[],
+            $7::text::float8[], $8::text::float8[]) AS fresh (series, hours, count, sum, mean, m2, min, max)
+        ORDER BY series, hour
         ON CONFLICT (series, hour) DO UPDATE SET
             count = h.count + excluded.count,
             sum = h.sum + excluded.sum,
@@ -36,8 +35,7 @@ _MERGE = """
             max = greatest(h.max, excluded.max)
         RETURNING h.series, h.hour, coalesce(old.count, 0) AS before, new.count, new.mean
     )
-    SELECT merged.series, merged.hour, merged.mean FROM merged JOIN fresh f USING (series, hour)
-    WHERE merged.mean > f.limited AND merged.before < f.needs AND merged.count >= f.needs
+    SELECT * FROM merged WHERE count >= $9 AND before < $10 ORDER BY series, hour
 """
 # Locks the hours in one order before their values are counted, so that no concurrent load is counted twice or not at all.
 _LOCK = """
@@ -61,7 +59,7 @@ _REMAKE = f"""
         DELETE FROM observations_hourly h USING unnest($1::integer[], $2::timestamptz[]) AS k (series, hour)
         WHERE h.series = k.series AND h.hour = k.hour AND NOT EXISTS (SELECT 1 FROM counted c WHERE c.series = k.series AND c.hour = k.hour)
     )
-    SELECT * FROM remade
+    SELECT * FROM remade ORDER BY series, hour
 """
 
 
@@ -86,12 +84,31 @@ class Hours:
 
 
 @dataclass(frozen=True, slots=True)
-class HourlyMean:
-    """The mean of a valid hour."""
+class Means:
+    """Means of valid hours, those of one series together."""
 
-    series: int
-    hour: datetime
-    mean: float
+    series: NDArray[np.int32]
+    hour: Moments
+    mean: Numbers
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[int, datetime, float]]) -> Means:
+        series, hours, means = zip(*rows, strict=True) if rows else ((), (), ())
+        hour = np.fromiter(map(microseconds, hours), dtype=np.int64)
+        return cls(np.array(series, dtype=np.int32), hour, np.array(means, dtype=np.float64))
+
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> Means:
+        return Means(self.series[chosen], self.hour[chosen], self.mean[chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class Remade:
+    """Hours counted anew, and what they were before."""
+
+    now: Means
+    count: NDArray[np.int32]
+    count_before: NDArray[np.int32]
+    mean_before: Numbers
 
 
 def roll_up(series: NDArray[np.int32], time: Moments, value: Numbers) -> Hours:
@@ -107,8 +124,8 @@ def roll_up(series: NDArray[np.int32], time: Moments, value: Numbers) -> Hours:
     return Hours(series[starts], hour[starts], count, total, mean, m2, np.minimum.reduceat(value, starts), np.maximum.reduceat(value, starts))
 
 
-async def add(driver: Any, hours: Hours, limited: Numbers, needs: NDArray[np.int32], *, likely_new: bool) -> list[HourlyMean]:
-    """Merge roll-ups of new values; the hours that have become valid with a mean above their limit (NaN for none).
+async def add(driver: Any, hours: Hours, needs: NDArray[np.int32], *, likely_new: bool) -> Means:
+    """Merge roll-ups of new values; the hours that have become valid, because they now have the values that they need.
 
     `likely_new` says that these hours are probably not there yet; then they are copied, and merged only if one is.
     """
@@ -119,19 +136,21 @@ async def add(driver: Any, hours: Hours, limited: Numbers, needs: NDArray[np.int
         except asyncpg.UniqueViolationError:
             pass
         else:
-            above = np.flatnonzero((hours.count >= needs) & (hours.mean > limited))
-            return [HourlyMean(int(hours.series[i]), moment(int(hours.hour[i])), float(hours.mean[i])) for i in above]
-    whole = hours.hour // HOUR_US
-    columns = (hours.series, whole, hours.count, hours.sum, hours.mean, hours.m2, hours.min, hours.max, np.where(np.isnan(limited), np.inf, limited), needs)
-    return [HourlyMean(*row) for row in await driver.fetch(_MERGE, *(column.tolist() for column in columns))]
+            return Means(hours.series, hours.hour, hours.mean)[hours.count >= needs]
+    columns = (hours.series, hours.hour // HOUR_US, hours.count, hours.sum, hours.mean, hours.m2, hours.min, hours.max)
+    merged = await driver.fetch(_MERGE, *(literal(column) for column in columns), int(needs.min()), int(needs.max()))
+    needed = dict(zip(hours.series.tolist(), needs.tolist(), strict=True)) if merged else {}
+    return Means.of([(series, hour, mean) for series, hour, before, count, mean in merged if before < needed[series] <= count])
 
 
-async def remake(driver: Any, series: Sequence[int], hours: Sequence[int]) -> list[tuple[HourlyMean, int, float, int]]:
-    """Count hours anew whose values were corrected; each with its count and mean before, and its count now. Sorted input, no repetitions."""
-    keys = list(series), [moment(hour) for hour in hours]
+async def remake(driver: Any, series: NDArray[np.int32], hours: Moments) -> Remade:
+    """Count hours anew whose values were corrected. Sorted by series and hour, no repetitions."""
+    keys = series.tolist(), [moment(hour) for hour in hours.tolist()]
     await driver.execute(_LOCK, *keys)
     rows = await driver.fetch(_REMAKE, *keys, min(keys[1]), max(keys[1]) + timedelta(hours=1))
-    return [(HourlyMean(row["series"], row["hour"], row["mean"]), row["count_before"], row["mean_before"], row["count"]) for row in rows]
+    counts = np.array([(row["count"], row["count_before"]) for row in rows], dtype=np.int32).reshape(-1, 2)
+    means = Means.of([(row["series"], row["hour"], row["mean"]) for row in rows])
+    return Remade(means, counts[:, 0], counts[:, 1], np.array([row["mean_before"] for row in rows], dtype=np.float64))
 
 
 def moment(microseconds: int) -> datetime:
