@@ -42,6 +42,8 @@ class Settings(BaseSettings):
 
     hub_url: Annotated[str, Field(description="Base address of the city's hub")] = "http://127.0.0.1:8000"
     issuer: Annotated[str, Field(description="Issuer of access tokens (`iss`)")] = "http://127.0.0.1:8000"
+    client_secret: Annotated[SecretStr | None, Field(description="Secret of the service's own client `<service>-service`, if it asks other services")] = None
+    addresses: Annotated[dict[str, str], Field(description="Base addresses of the city's other services, by name")] = {}
     cache_dir: Annotated[Path, Field(description="Folder for what must survive a lost hub: key set, revocations, areas")] = Path("var/cache")
 
     body_limit: Annotated[int, Field(description="Largest request body in bytes, before and after decompression", gt=0)] = 2 * MIB

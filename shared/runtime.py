@@ -17,11 +17,26 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from shared.area_directory import AreaDirectory
 from shared.bus.handlers import Handler
 from shared.bus.journal import Journal
+from shared.calls import Calls
 from shared.config import Settings
 from shared.datasets.declaration import Dataset
 from shared.events.model import Event
 from shared.tokens import Tokens, TokenSource
 from shared.vocabulary import Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """A question that a service answers beyond its datasets: a GET route with a JSON answer, reached through the hub as well.
+
+    At the hub it is `GET /lookups/<id>` with the same parameters; the service is asked with the rights of the asker.
+    """
+
+    id: str
+    """`worksafety.on-site-card`: begins with the service's name."""
+    path: str
+    """Path of the route at the service, without parameters in it."""
+    title: Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +51,9 @@ class Service:
     publishes: Sequence[type[Event]] = ()
     on: Mapping[type[Event] | str, Handler | Journal] = field(default_factory=dict)
     """Handlers of others' events, by event class, or by pattern (`*`, `traffic.*`): `async (envelope, event, session)`."""
+    lookups: Sequence[Lookup] = ()
+    asks: Sequence[str] = ()
+    """Services of the city that this one asks in its own name, by `Runtime.calls`: it may read there what they share, and nothing else."""
     series: bool = False
     """Whether it keeps observations (`shared/series.py`): their tables are migrated with its own."""
     area_master: bool = False
@@ -66,6 +84,7 @@ class Runtime:
     http: httpx.AsyncClient
     tokens: Tokens = field(init=False)
     areas: AreaDirectory
+    calls: Calls
     own: Any = None
     """What `Service.holds` gave."""
 

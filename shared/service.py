@@ -16,15 +16,16 @@ from shared import health, log, problems
 from shared.area_copy import AreaCopy
 from shared.area_directory import AreaDirectory
 from shared.bus import dead_letter_router, run_consumers
+from shared.calls import Calls
 from shared.config import Settings, arrived_settings
 from shared.database import make_engine, make_sessions
 from shared.datasets.routes import dataset_router
 from shared.middleware import Requests
 from shared.outbox import run_drainer
-from shared.runtime import Now, Runtime, Service, now
+from shared.runtime import Lookup, Now, Runtime, Service, now
 from shared.tokens import HubTokens, Tokens
 
-__all__ = ["VERSION", "Now", "Runtime", "Service", "create_app", "now"]
+__all__ = ["VERSION", "Lookup", "Now", "Runtime", "Service", "create_app", "now"]
 VERSION = "0.1.0"
 _log = structlog.get_logger("service")
 
@@ -49,7 +50,9 @@ async def _running(service: Service, settings: Settings) -> AsyncIterator[Runtim
             consumer=consumer,
             http=http,
             areas=AreaDirectory(reader, None if service.area_master else AreaCopy(engine, http, settings.hub_url, settings.cache_dir)),
+            calls=Calls(settings, http),
         )
+        stack.push_async_callback(runtime.calls.aclose)
         if service.holds:
             runtime.own = await stack.enter_async_context(service.holds(runtime))
         runtime.tokens = Tokens(settings, service.token_source(runtime) if service.token_source else HubTokens(settings, http))

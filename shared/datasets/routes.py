@@ -121,6 +121,7 @@ def _announcement(service: Service, city: str, version: str, seen: Sequence[View
             for shown in seen
         ],
         "events": {"publishes": sorted(kind.type for kind in service.publishes), "consumes": sorted(map(_pattern, service.on))},
+        "lookups": [{"id": lookup.id, "path": lookup.path, "title": lookup.title.as_dict()} for lookup in service.lookups],
         "scopes": [f"{service.name}:read", f"{service.name}:write"],
     }
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.events.env import ObservationExceeded
-from shared.events.fire import CallReceived
-from shared.events.food import InspectionFailed
+from shared.events import env, fire, food, hub, intercity, traffic, worksafety
 from shared.events.model import Event
 
-EVENTS: dict[str, type[Event]] = {event.type: event for event in (CallReceived, InspectionFailed, ObservationExceeded)}
+EVENTS: dict[str, type[Event]] = {
+    kind.type: kind
+    for module in (env, fire, food, hub, intercity, traffic, worksafety)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
+}
 
 
 def data_schema(event: type[Event], hub_url: str) -> dict[str, Any]:

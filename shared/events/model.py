@@ -16,7 +16,7 @@ ROMAN = ("I", "II", "III", "IV")
 class Event(BaseModel):
     """A past fact. Subclasses set `type` (`food.inspection.failed.v1`) and `subject_template` (`premises/{premises}`).
 
-    Fields are the event's `data`; `area` and the three scales travel as CloudEvents attributes instead.
+    Fields are the event's `data`; `area`, `regarding` and the three scales travel as CloudEvents attributes instead.
     No personal data: references only.
     """
 
@@ -29,6 +29,8 @@ class Event(BaseModel):
     incidentgrade: IncidentGrade | None = Field(default=None, exclude=True)
     warninglevel: WarningLevel | None = Field(default=None, exclude=True)
     responselevel: ResponseLevel | None = Field(default=None, exclude=True)
+    regarding: str | None = Field(default=None, exclude=True, max_length=200)
+    """What it belongs to across sectors: `releases/01JD…`, `incidents/01JD…`. Whoever reacts to an event passes its `regarding` on."""
 
     @property
     def subject(self) -> str:
@@ -48,7 +50,7 @@ class Event(BaseModel):
         """The event that an envelope carries; `ValidationError` if it is not one of this class."""
         named = {name: getattr(envelope, name) for name in SCALES}
         scales = {name: ROMAN.index(level) + 1 for name, level in named.items() if level is not None}
-        return cls.model_validate({**envelope.data, **scales, "area": envelope.area})
+        return cls.model_validate({**envelope.data, **scales, "area": envelope.area, "regarding": envelope.regarding})
 
 
 Roman = Literal["I", "II", "III", "IV"]
@@ -74,6 +76,7 @@ class CloudEvent(BaseModel):
     incidentgrade: Roman | None = None
     warninglevel: Roman | None = None
     responselevel: Roman | None = None
+    regarding: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")] | None = None
     data: dict[str, Any]
 
     def wire(self) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def when_committed(session: AsyncSession, act: Callable[[], None]) -> None:
 
 def _row(one: Event, now: datetime, traceparent: str | None) -> _Row:
     """The CloudEvent without `source` and `sequence`, which the drainer and the database add."""
-    optional = {"area": one.area, **one.scales(), "traceparent": traceparent}
+    optional = {"area": one.area, **one.scales(), "regarding": one.regarding, "traceparent": traceparent}
     envelope = {
         "specversion": "1.0",
         "id": str(ULID()),

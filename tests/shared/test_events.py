@@ -90,7 +90,7 @@ def test_the_schema_of_an_event_describes_its_data_alone(event: Any) -> None:
     schema = data_schema(event, "http://hub")
     assert jsonschema_rs.meta.is_valid(schema)
     assert schema["$id"] == f"http://hub/events/{event.type}"
-    assert schema["properties"].keys() == event.model_fields.keys() - {"area", "incidentgrade", "warninglevel", "responselevel"}
+    assert schema["properties"].keys() == event.model_fields.keys() - {"area", "incidentgrade", "warninglevel", "responselevel", "regarding"}
 
 
 def test_data_are_valid_by_their_schema() -> None:

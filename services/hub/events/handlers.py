@@ -11,19 +11,28 @@ from shared.bus.journal import Row
 from shared.events.model import SCALES, CloudEvent
 from shared.service import Runtime
 
-COLUMNS = {"type": "text", "subject": "text", "sequence": "bigint", "time": "timestamptz", "area": "text", **dict.fromkeys(SCALES, "text"), "envelope": "json"}
+COLUMNS = {
+    "type": "text",
+    "subject": "text",
+    "sequence": "bigint",
+    "time": "timestamptz",
+    "area": "text",
+    **dict.fromkeys(SCALES, "text"),
+    "regarding": "text",
+    "envelope": "json",
+}
 
 
 def _row(envelope: CloudEvent) -> Row:
     """The envelope is printed anew, on one line: a publisher's line breaks would end up in the stream's framing."""
     scales = (getattr(envelope, name) for name in SCALES)
     content = envelope.model_dump_json(exclude_none=True)
-    return (envelope.type, envelope.subject, int(envelope.sequence), envelope.time, envelope.area, *scales, content)
+    return (envelope.type, envelope.subject, int(envelope.sequence), envelope.time, envelope.area, *scales, envelope.regarding, content)
 
 
 def _show(runtime: Runtime, kept: Sequence[tuple[int, str, Row]]) -> None:
     hub: Hub = runtime.own
-    for position, source, (kind, _, _, _, area, *scales, content) in kept:
+    for position, source, (kind, _, _, _, area, *scales, _, content) in kept:
         hub.live.take(Logged(position, source, kind, area, dict(zip(SCALES, scales, strict=True)), content))
 
 

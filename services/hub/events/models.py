@@ -32,6 +32,8 @@ class EventRow(Base):
     incidentgrade: Mapped[str | None] = mapped_column(Text)
     warninglevel: Mapped[str | None] = mapped_column(Text)
     responselevel: Mapped[str | None] = mapped_column(Text)
+    regarding: Mapped[str | None] = mapped_column(Text)
+    """What it belongs to across sectors: `releases/…`, `incidents/…`."""
     envelope: Mapped[str] = mapped_column(JSON)
     """The whole CloudEvent, verbatim."""
     recorded_at: Mapped[datetime] = mapped_column(Moment, server_default=func.clock_timestamp())
@@ -39,4 +41,5 @@ class EventRow(Base):
     __table_args__ = (
         Index("ix_event_log_type", "type", "position", postgresql_ops={"type": "text_pattern_ops"}),
         Index("ix_event_log_subject", "subject", "position"),
+        Index("ix_event_log_regarding", "regarding", "position"),
     )
