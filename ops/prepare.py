@@ -19,7 +19,7 @@ from ops.provision import provision, role, role_names, role_url
 from ops.redis_users import RedisUser, service_users, user_names
 from ops.secretfiles import kept_passwords, private_folder, write_private_json
 from ops.servers import Servers, servers_of
-from ops.services import present
+from ops.services import declared, present
 from services.hub.access.clients_file import default_clients
 
 
@@ -32,14 +32,16 @@ def prepare(place: Place) -> None:
     redis_passwords = kept_passwords(place.secrets / "redis.json", user_names(services, place.city))
     if servers.redis is None:
         _set_redis_users(servers.redis_url, service_users(services, place.city, redis_passwords))
-    _keep_clients(place, services)
+    secrets = _keep_clients(place, services)
     private_folder(place.var / "config")
     for service in services:
         private_folder(place.cache(service))
-        write_private_json(place.config_file(service), _config(place, service, servers, passwords, redis_passwords))
+        write_private_json(place.config_file(service), _config(place, service, servers, passwords, redis_passwords, secrets))
 
 
-def _config(place: Place, service: str, servers: Servers, passwords: Mapping[str, str], redis_passwords: Mapping[str, str]) -> dict[str, Any]:
+def _config(
+    place: Place, service: str, servers: Servers, passwords: Mapping[str, str], redis_passwords: Mapping[str, str], secrets: Mapping[str, str]
+) -> dict[str, Any]:
     """What a service is told; the owner's password is not among it, since only migrations need it."""
     common = {
         "service": service,
@@ -51,7 +53,10 @@ def _config(place: Place, service: str, servers: Servers, passwords: Mapping[str
         "hub_url": place.url("hub"),
         "issuer": place.url("hub"),
         "cache_dir": str(place.cache(service)),
+        "addresses": {name: place.url(name) for name in present() if name not in (service, "hub")},
     }
+    if secret := secrets.get(f"{service}-service"):
+        common["client_secret"] = secret
     if service != "hub":
         return common
     return common | {
@@ -76,13 +81,14 @@ def _set_redis_users(admin_url: str, users: Sequence[RedisUser]) -> None:
             sys.stderr.write("The Redis server has no ACL file, so its users last until it restarts; the next start makes them again.\n")
 
 
-def _keep_clients(place: Place, services: Sequence[str]) -> None:
-    """Add the machine clients that are not in the file yet; those that are keep their secrets."""
+def _keep_clients(place: Place, services: Sequence[str]) -> dict[str, str]:
+    """Add the machine clients that are not in the file yet; those that are keep their secrets. The secret of each."""
     known: list[dict[str, Any]] = json.loads(place.clients_file.read_text(encoding="utf-8")) if place.clients_file.exists() else []
     names = {client["id"] for client in known}
-    missing = [client for client in default_clients(place.city, services) if client["id"] not in names]
+    missing = [client for client in default_clients(place.city, {name: declared(name).asks for name in services}) if client["id"] not in names]
     if missing:
         write_private_json(place.clients_file, [*known, *missing])
+    return {client["id"]: client["secret"] for client in [*known, *missing]}
 
 
 if __name__ == "__main__":

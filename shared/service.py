@@ -93,7 +93,7 @@ def create_app(service: Service, settings: Settings | None = None) -> FastAPI:
     app.include_router(dead_letter_router)
     for router in service.routers:
         app.include_router(router)
-    if service.datasets:
+    if service.datasets or service.lookups:
         app.include_router((service.contract or dataset_router)(service))
     app.add_middleware(Requests, service=service.name, load_paths=service.loads)
     return app

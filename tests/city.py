@@ -72,7 +72,7 @@ class City:
         self.issuer = Issuer()
         self._numbers = itertools.count(1)
         self._templates: dict[Any, tuple[str, Service]] = {}
-        self._redis_users: dict[str, list[RedisUser]] = {}
+        self._redis_users: dict[tuple[str, str], list[RedisUser]] = {}
         self._databases: list[str] = []
         self._redis_database = 0
         self._loop = asyncio.new_event_loop()
@@ -94,7 +94,7 @@ class City:
 
         `service` is the name of a real service, or a declaration made in the test: then its tables are created from its
         metadata after the core migrations, and `ddl` (triggers and the like) runs after that, all as the owner.
-        Services of one test share a Redis database; other tests do not see it. Any setting can be overridden.
+        Services of one test share a Redis database; other tests do not see it. Any setting can be overridden: `city="430100"` is a second city.
         """
         name = service if isinstance(service, str) else service.name
         number = next(self._numbers)
@@ -106,15 +106,16 @@ class City:
         write_private_json(cache / "trust.json", self.issuer.trust())
         if name == "hub":
             write_private_json(private_folder(cache / "signing") / f"{self.issuer.key.kid}.jwk", self.issuer.signing_key())
-        self._allow_redis(name)
+        at = str(overrides.get("city", CITY))
+        self._allow_redis(name, at)
         values: dict[str, Any] = {
             "service": name,
-            "city": CITY,
+            "city": at,
             "database_url": self._url(name, "app", database),
             "reader_url": self._url(name, "reader", database),
             "owner_url": self._url(name, "owner", database),
-            "redis_publish_url": self._redis_url(f"{name}-publish"),
-            "redis_consume_url": self._redis_url(f"{name}-consume"),
+            "redis_publish_url": self._redis_url(_user(f"{name}-publish", at)),
+            "redis_consume_url": self._redis_url(_user(f"{name}-consume", at)),
             "hub_url": self.issuer.url,
             "issuer": self.issuer.url,
             "cache_dir": cache,
@@ -203,17 +204,22 @@ class City:
         write_private(self._redis.access_file, access_lines(self._redis.password, users))
         return self._redis.launch()
 
-    def _allow_redis(self, service: str) -> None:
-        if service in self._redis_users:
+    def _allow_redis(self, service: str, at: str) -> None:
+        if (service, at) in self._redis_users:
             return
-        users = service_users([service], CITY, {name: name for name in acl_rules(service, CITY)})
-        self._redis_users[service] = [RedisUser(user.name, user.password, (*user.rights, "+select")) for user in users]
+        users = service_users([service], at, {name: _user(name, at) for name in acl_rules(service, at)})
+        self._redis_users[service, at] = [RedisUser(_user(user.name, at), user.password, (*user.rights, "+select")) for user in users]
         with self.redis_admin() as admin:
-            for user in self._redis_users[service]:
+            for user in self._redis_users[service, at]:
                 admin.execute_command("ACL", "SETUSER", user.name, *user.rules())
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+
+def _user(name: str, at: str) -> str:
+    """The Redis user of a service in a city; one of another city than the usual one bears its code."""
+    return name if at == CITY else f"{at}-{name}"
 
 
 async def _fetch(url: str, statement: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:

@@ -13,6 +13,7 @@ from services.hub.contract import contract
 from services.hub.events import api as events
 from services.hub.events import handlers, stream
 from services.hub.events.live import keep_live
+from services.hub.lookups import api as lookups
 from services.hub.models import Base
 from services.hub.state import hold
 from shared.service import Service, create_app
@@ -21,7 +22,7 @@ from shared.vocabulary import Text
 service = Service(
     name="hub",
     title=Text("枢纽", "Hub"),
-    routers=[api.router, people.router, accounts.router, areas.router, catalog.router, stream.router, events.router],
+    routers=[api.router, people.router, accounts.router, areas.router, catalog.router, stream.router, events.router, lookups.router],
     datasets=[AREAS],
     metadata=Base.metadata,
     area_master=True,

@@ -76,7 +76,7 @@ class WholeCity:
 @asynccontextmanager
 async def whole_city(city: City, folder: Path) -> AsyncIterator[WholeCity]:
     """Hub, food, fire and env, empty."""
-    clients = default_clients(CITY, ["hub", *SECTORS])
+    clients = default_clients(CITY, dict.fromkeys(("hub", *SECTORS), ()))
     write_clients(folder / "clients.json", clients)
     port = free_port()
     async with AsyncExitStack() as stack:

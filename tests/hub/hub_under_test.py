@@ -26,6 +26,6 @@ class HubUnderTest:
 
 
 def clients_file(folder: Path) -> tuple[Path, dict[str, str]]:
-    entries: list[dict[str, Any]] = default_clients("430300", ["hub", "food", "env"])
+    entries: list[dict[str, Any]] = default_clients("430300", dict.fromkeys(("hub", "food", "env"), ()))
     write_clients(folder / "clients.json", entries)
     return folder / "clients.json", {entry["id"]: entry["secret"] for entry in entries}

@@ -81,7 +81,7 @@ class LoadedCity:
 @pytest.fixture
 async def loaded_city(city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LoadedCity]:
     monkeypatch.setattr(sending, "FIRST_PAUSE_S", 0.05)
-    clients = default_clients(CITY, ["hub", "env"])
+    clients = default_clients(CITY, {"hub": (), "env": ()})
     write_clients(tmp_path / "clients.json", clients)
     ports = {"hub": free_port(), "env": free_port()}
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,12 +47,17 @@ class UnsafeClientsFile(Exception):
 _ENTRIES = TypeAdapter(list[ClientEntry])
 
 
-def default_clients(city: str, services: Iterable[str]) -> list[dict[str, Any]]:
-    """The roles that a new city starts with, each with a secret of its own: admin, analyst, duty, auditor, `<service>-system`."""
+def default_clients(city: str, services: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """The clients that a new city starts with, each with a secret of its own.
+
+    Roles (admin, analyst, duty, commander, auditor); `<service>-system` for the systems of each sector; and `<service>-service` for a service
+    that asks others in its own name: `services` says by its name which ones. Such a client reads there what is shared, and nothing else.
+    """
     roles = [
         _entry("admin", ["hub:admin", "hub:query", "hub:events"], "administration"),
         _entry("analyst", ["hub:query", "hub:events"], "analysis"),
         _entry("duty", ["hub:query", "hub:events", "hub:command"], "operations"),
+        _entry("commander", ["hub:query", "hub:events", "hub:command"], "operations"),
         _entry("auditor", ["hub:query", "hub:audit"], "audit"),
     ]
     systems = [
@@ -60,7 +65,8 @@ def default_clients(city: str, services: Iterable[str]) -> list[dict[str, Any]]:
         for name in services
         if name != "hub"
     ]
-    return [*roles, *systems]
+    own = [_entry(f"{name}-service", ["hub:query"], "operations", audiences=[f"{city}/{asked}" for asked in asks]) for name, asks in services.items() if asks]
+    return [*roles, *systems, *own]
 
 
 def _entry(client: str, scopes: list[str], purpose: str, *, audiences: list[str] | None = None) -> dict[str, Any]:

@@ -38,6 +38,15 @@ class Offer:
         return self.previous_digest is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A question that a source answers beyond its datasets."""
+
+    id: str
+    path: str
+    title: Mapping[str, str]
+
+
 @dataclass(slots=True, kw_only=True)
 class Source:
     """A service that the hub asks, and how it is."""
@@ -49,6 +58,7 @@ class Source:
     added_by: str = "settings"
     version: str | None = None
     offers: dict[str, Offer] = field(default_factory=dict)
+    lookups: tuple[Announced, ...] = ()
     health: Health = "unknown"
     last_seen: datetime | None = None
     since: datetime | None = None

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.hub.catalog.declared import Misdescribed, declaration
-from services.hub.catalog.domain import Offer, Source, schema_digest
+from services.hub.catalog.domain import Announced, Offer, Source, schema_digest
 from services.hub.catalog.registry import keep
 from services.hub.catalog.schemas import Announcement
 from services.hub.state import Hub
@@ -87,6 +87,7 @@ async def listen(runtime: Runtime, source: Source, *, describe: bool) -> bool:
     if anew:
         async with runtime.sessions.begin() as session:
             await keep(session, source.name, announced.version, offered.values(), now)
+    source.lookups = tuple(Announced(lookup.id, lookup.path, lookup.title) for lookup in announced.lookups if lookup.id.startswith(f"{announced.service}."))
     source.offers, source.version, source.last_seen, source.elapsed_ms = offered, announced.version, now, elapsed_ms
     _note(source, "up", None)
     for offer in changed:

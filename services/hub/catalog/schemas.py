@@ -53,6 +53,14 @@ class Announced(BaseModel):
     as_of: Annotated[str | None, Field(max_length=40)] = None
 
 
+class AnnouncedLookup(BaseModel):
+    """One lookup in `GET /capabilities`."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,31}\.[a-z][a-z0-9-]{0,62}$")]
+    path: Annotated[str, Field(pattern=r"^(/[a-z0-9][a-z0-9-]{0,62}){1,4}$")]
+    title: Annotated[dict[str, Annotated[str, Field(max_length=200)]], Field(max_length=8)] = {}
+
+
 class Announcement(BaseModel):
     """What a source says of itself at `GET /capabilities`; what else it says is not needed here."""
 
@@ -61,6 +69,7 @@ class Announcement(BaseModel):
     version: Annotated[str, Field(max_length=64)]
     contract: Literal["1"]
     datasets: Annotated[list[Announced], Field(max_length=500)]
+    lookups: Annotated[list[AnnouncedLookup], Field(max_length=100)] = []
 
 
 class SourceIn(BaseModel):
