@@ -1,0 +1,102 @@
+"""Which arcs an area or a line closes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+import shapely
+from numpy.typing import NDArray
+
+from shared.roads.network import Mask, Network
+
+BESIDE_M = 10.0
+"""How far a drawn line may lie from the road that it closes."""
+ALONG_M = 25.0
+"""An arc is closed by a line that goes along it this far, or along six tenths of it; a road that only crosses the line stays open."""
+ALONG_PART = 0.6
+
+
+class BadGeometry(ValueError):
+    """The object is no GeoJSON geometry that can close a road."""
+
+
+def closed_arcs(network: Network, geometries: Iterable[Mapping[str, Any]]) -> Mask:
+    """(a) Arcs that polygons touch, points lie on (within 10 m), or lines go along. GeoJSON geometries, WGS 84.
+
+    Raises `BadGeometry`.
+    """
+    closed = np.zeros(network.arcs, np.bool_)
+    for geometry in geometries:
+        for part in shapely.get_parts(geometry_of(geometry)):
+            closed |= _closed_by(network, part)
+    return closed
+
+
+def geometry_of(geometry: Mapping[str, Any]) -> shapely.Geometry:
+    """A GeoJSON geometry, made valid. Raises `BadGeometry`."""
+    try:
+        found = shapely.from_geojson(orjson.dumps(geometry))
+        if found is None or found.is_empty or not np.isfinite(shapely.bounds(found)).all():
+            raise BadGeometry("The geometry is empty.")
+        west, south, east, north = shapely.bounds(found)
+        if west < -180 or east > 180 or south < -90 or north > 90:
+            raise BadGeometry("The geometry lies beyond the Earth; coordinates are longitude, latitude in degrees.")
+        found = shapely.make_valid(shapely.force_2d(found))
+    except (shapely.errors.ShapelyError, ValueError, TypeError) as error:
+        raise BadGeometry(f"Not a GeoJSON geometry: {str(error)[:200]}") from error
+    return _flat(found)
+
+
+def _flat(found: shapely.Geometry) -> shapely.Geometry:
+    """Collections within collections taken apart, as far as they go."""
+    parts = [found]
+    for _ in range(5):
+        parts = [each for part in parts for each in shapely.get_parts(part)]
+    return shapely.geometrycollections(parts)
+
+
+def _closed_by(network: Network, geometry: shapely.Geometry) -> Mask:
+    plane = network.plane
+    east, north = plane.scale
+    local = shapely.transform(geometry, lambda degrees: plane.metres(degrees[:, 0], degrees[:, 1]))
+    area = geometry.geom_type == "Polygon"
+    zone = local if area else shapely.buffer(local, BESIDE_M)
+    west, south, right, top = shapely.bounds(geometry) if area else _widened(shapely.bounds(geometry), BESIDE_M / east, BESIDE_M / north)
+    least_x, most_x, least_y, most_y = network.boxes
+    near = np.flatnonzero((least_x <= right) & (most_x >= west) & (least_y <= top) & (most_y >= south))
+    closed = np.zeros(network.arcs, np.bool_)
+    if not len(near):
+        return closed
+    lines = _lines(network, near)
+    shapely.prepare(zone)
+    hit = shapely.intersects(zone, lines)
+    if geometry.geom_type in ("LineString", "LinearRing"):
+        along = shapely.length(shapely.intersection(lines[hit], zone))
+        hit[hit] = along >= np.minimum(ALONG_M, ALONG_PART * shapely.length(lines[hit]))
+    closed[near[hit]] = True
+    return closed
+
+
+def _widened(box: NDArray[np.float64], by_x: float, by_y: float) -> tuple[float, float, float, float]:
+    west, south, east, north = box
+    return west - by_x, south - by_y, east + by_x, north + by_y
+
+
+def _lines(network: Network, arcs: NDArray[np.intp]) -> NDArray[np.object_]:
+    """The lines of some arcs in metres of the network's plane."""
+    start, counts = network.line_start[arcs].astype(np.int64), np.diff(network.line_start)[arcs].astype(np.int64)
+    owner = np.repeat(np.arange(len(arcs)), counts + 2)
+    first = np.concatenate([[0], np.cumsum(counts + 2)])
+    inner = np.ones(first[-1], np.bool_)
+    inner[first[:-1]] = inner[first[1:] - 1] = False
+    lon, lat = np.empty(first[-1]), np.empty(first[-1])
+    into = np.concatenate([[0], np.cumsum(counts)])
+    points = np.repeat(start - into[:-1], counts) + np.arange(into[-1])
+    for full, ends, between in ((lon, network.lon, network.line_lon), (lat, network.lat, network.line_lat)):
+        full[first[:-1]], full[first[1:] - 1] = ends[network.tail[arcs]], ends[network.head[arcs]]
+        full[inner] = between[points]
+    made: NDArray[np.object_] = shapely.linestrings(network.plane.metres(lon, lat), indices=owner)
+    return made
