@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import signal
 import socket
 import subprocess
@@ -89,9 +90,15 @@ def _unprivileged_user() -> pwd.struct_passwd:
     return next(entry for entry in pwd.getpwall() if entry.pw_uid != 0)
 
 
+BELOW_CLIENTS = range(10_240, 20_000)
+
+
 def free_port(preferred: int | None = None) -> int:
-    """A loopback port that nobody listens on now: the preferred one if it is free."""
-    for wanted in (preferred or 0, 0):
+    """A loopback port that nobody listens on now: the preferred one if it is free.
+
+    Others lie below the range from which the kernel gives ports to clients, or one of those might take it before it is listened on.
+    """
+    for wanted in (*([preferred] if preferred else ()), *random.sample(BELOW_CLIENTS, 100), 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
