@@ -96,6 +96,7 @@ class SourceClient:
         method: str = "GET",
         params: Sequence[tuple[str, str]] = (),
         json: Any = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         limit_bytes: int = 32 * MIB,
     ) -> Answer:
@@ -105,7 +106,8 @@ class SourceClient:
             sent["Authorization"] = f"Bearer {token}"
         if json is not None:
             sent["Content-Type"] = "application/json"
-        request = self._http.build_request(method, url, params=list(params) or None, content=None if json is None else orjson.dumps(json), headers=sent)
+        body = content if json is None else orjson.dumps(json)
+        request = self._http.build_request(method, url, params=list(params) or None, content=body, headers=sent)
         async with self._admitted(source, passage):
             started = time.monotonic()
             status, answered, content = await self._send(source, request, limit_bytes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,6 +54,8 @@ class Service:
     lookups: Sequence[Lookup] = ()
     asks: Sequence[str] = ()
     """Services of the city that this one asks in its own name, by `Runtime.calls`: it may read there what they share, and nothing else."""
+    announces: Callable[[Runtime], Awaitable[Mapping[str, Any]]] | None = None
+    """What it says of itself in `GET /capabilities` beyond its datasets, events and lookups (the gateway: its peers)."""
     series: bool = False
     """Whether it keeps observations (`shared/series.py`): their tables are migrated with its own."""
     area_master: bool = False

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -44,6 +44,8 @@ class Asked:
     connection: AsyncConnection
     caller: Caller
     dataset: Dataset
+    passed_over: tuple[str, ...] = ()
+    """Parameters that were for somebody before this one."""
 
     @property
     def settings(self) -> Settings:
@@ -63,7 +65,8 @@ class Asked:
         fields = visible_fields(self.dataset, self.caller)
         if not fields:
             raise unknown_dataset(self.dataset.id)
-        return RecordQuery.read(self.request.query_params.multi_items(), self.dataset, fields)
+        given = [(name, value) for name, value in self.request.query_params.multi_items() if name not in self.passed_over]
+        return RecordQuery.read(given, self.dataset, fields)
 
     async def view(self, known_at: datetime | None) -> View:
         """What exists for the caller, now or as of a moment that is first made sure of."""
@@ -79,6 +82,7 @@ async def items_answer(asked: Asked) -> Response:
     place = unseal(key, query.given["token"], query=query.bound, caller=asked.caller) if "token" in query.given else _told(asked)
     known_at = place.get("known_at") or query.given.get("known_at")
     seen = await asked.view(parse_moment(known_at, pointer="/known_at") if known_at else None)
+    seen = replace(seen, geometry=None) if query.skips_geometry else seen
     tag = None if asked.by_hub else await _tag_beforehand(asked, seen, form)
     if tag and matches(asked.request, tag):
         return _unchanged(tag)

@@ -17,7 +17,7 @@ from shared.datasets.view import View
 from shared.errors import InvalidRequest
 
 PARAMETERS = (
-    "bbox", "bbox-crs", "crs", "datetime", "f", "filter", "filter-crs", "filter-lang", "known_at", "limit", "properties", "resultType", "sortby", "token",
+    "bbox", "bbox-crs", "crs", "datetime", "f", "filter", "filter-crs", "filter-lang", "known_at", "limit", "properties", "resultType", "skipGeometry", "sortby", "token",
 )  # fmt: skip
 CRS = (CRS84, EPSG4326)
 DEFAULT_LIMIT = 100
@@ -59,6 +59,14 @@ class RecordQuery:
         if asked not in ("hits", "results"):
             raise InvalidRequest("resultType is hits or results.", pointer="/resultType")
         return asked == "hits"
+
+    @property
+    def skips_geometry(self) -> bool:
+        """Whether geometries are neither wanted nor read."""
+        asked = self.given.get("skipGeometry", "false")
+        if asked not in ("false", "true"):
+            raise InvalidRequest("skipGeometry is true or false.", pointer="/skipGeometry")
+        return asked == "true"
 
     def limit(self, most: int) -> int:
         """Rows in a page; more than the service gives is taken as the most it gives (OGC 17-069r4, 7.15.2)."""

@@ -60,6 +60,7 @@ class ItemsParameters(BaseModel):
     filter_crs: Annotated[str | None, Field(alias="filter-crs", description="CRS of geometries in filter: CRS84")] = None
     sortby: Annotated[str | None, Field(description="Fields, `-` before one for descending")] = None
     properties: Annotated[str | None, Field(description="Fields to answer with; all if absent")] = None
+    skip_geometry: Annotated[str | None, Field(alias="skipGeometry", description="`true`: geometries are neither read nor given")] = None
     known_at: Annotated[str | None, Field(description="Answer as it would have been answered then")] = None
     crs: Annotated[str | None, Field(description="CRS of the answer: CRS84 or EPSG 4326")] = None
     result_type: Annotated[str | None, Field(alias="resultType", description="`hits`: only the number of rows")] = None
@@ -135,7 +136,9 @@ def _catalogue_router(service: Service) -> APIRouter:
         settings: Settings = request.app.state.runtime.settings
         seen = _views(service, caller, settings)
         versions = await versions_of(reader, seen)
-        return described(request, _announcement(service, settings.city, request.app.version, seen, versions))
+        announced = _announcement(service, settings.city, request.app.version, seen, versions)
+        more = await service.announces(request.app.state.runtime) if service.announces else {}
+        return described(request, {**announced, **more})
 
     @router.get("/catalog", summary="DCAT 3 catalogue, JSON-LD")
     async def catalog(request: Request, caller: AnyCaller, reader: Reader) -> Response:
