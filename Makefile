@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 BIN := .venv/bin
 
-.PHONY: help run install install-dev test proof check bench docs clean
+.PHONY: help run install install-dev test proof check bench docs lock clean
 
 help: ## Show what there is to do
 	@echo "make <target> · 常用命令"; echo
@@ -39,6 +39,10 @@ bench: install-dev ## Benchmarks, each beside its peer, printed as ratios
 
 docs: install-dev ## Write the pages that follow from the code (docs/settings.md)
 	@$(BIN)/python -m ops.check --write
+
+lock: install-dev ## Write the lock files anew after a change of pyproject.toml
+	@for extra in "" "--extra dev"; do $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
+		$$extra pyproject.toml -o requirements$${extra:+-dev}.lock || exit 1; done
 
 clean: ## Remove the environment, caches and the data of the default city (var/)
 	@if [ -e var/run.json ]; then $(BIN)/liandong status >/dev/null 2>&1; [ $$? -ne 4 ] && { echo "A city is running in var/. Stop it first (Ctrl-C)."; exit 1; }; fi; \

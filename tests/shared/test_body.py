@@ -76,7 +76,7 @@ def test_a_bomb_of_many_members_is_refused() -> None:
         inflate(gzip.compress(b"") * 100_000, MIB)
 
 
-@pytest.mark.parametrize("broken", [gzip.compress(b"0123456789")[:-9], b"", b"not gzip", gzip.compress(b"0123456789")[:-4] + b"xxxx"])
+@pytest.mark.parametrize("broken", [gzip.compress(b"0123456789", mtime=0)[:-9], b"", b"not gzip", gzip.compress(b"0123456789", mtime=0)[:-4] + b"xxxx"])
 def test_broken_or_truncated_gzip_is_an_invalid_body(broken: bytes) -> None:
     with pytest.raises(InvalidBody):
         inflate(broken, MIB)
