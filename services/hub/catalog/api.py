@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.hub.catalog.domain import Offer, Source, seen_by
 from services.hub.catalog.models import SourceRow
+from services.hub.catalog.peers import gateway_of
 from services.hub.catalog.registry import BY_SETTINGS
 from services.hub.catalog.schemas import OfferOut, SourceIn, SourceOut
 from services.hub.state import Hub, HubState
@@ -33,6 +34,9 @@ async def list_sources(hub: HubState, caller: Annotated[Caller, may("hub:query",
 async def add_source(source: SourceIn, request: Request, hub: HubState, admin: Admin) -> SourceOut:
     runtime: Runtime = request.app.state.runtime
     row = {"name": source.name, "kind": source.kind, "url": str(source.url).rstrip("/"), "key": source.key, "added_by": admin.subject}
+    gateway = hub.registry.sources.get(gateway_of(hub.city))
+    if source.kind == "city" and (gateway is None or not str(source.url).startswith(gateway.url.rstrip("/") + "/")):
+        raise Conflict(f"A peer city is asked below the address of {gateway_of(hub.city)}, since tokens for it are that service's.", pointer="/url")
     made = None
     if source.name != hub.name:
         async with runtime.sessions.begin() as session:

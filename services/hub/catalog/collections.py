@@ -69,7 +69,8 @@ async def one_collection(collection: str, request: Request, caller: AnyCaller) -
     runtime: Runtime = request.app.state.runtime
     hub: Hub = runtime.own
     seen = _one(runtime, collection, caller)
-    sources = [source.name for source, _ in hub.registry.offers().get(collection, [])] or [hub.name]
+    sources = [source.name for source, _ in hub.registry.offers(cities=True).get(collection, [])]
+    sources += [hub.name] if any(collection == own.dataset.id for own in own_views(runtime, caller)) else []
     return described(request, {**catalogue.collection(seen, base_of(request), language_of(request)), "sources": sources})
 
 
@@ -100,7 +101,11 @@ def views(runtime: Runtime, caller: Caller) -> dict[str, View]:
 
 
 def _one(runtime: Runtime, collection: str, caller: Caller) -> View:
+    """The view of a dataset; one that only peer cities offer is described, too, though it is not listed."""
+    hub: Hub = runtime.own
     seen = views(runtime, caller).get(collection)
+    if seen is None and (offers := hub.registry.offers(cities=True).get(collection)) and visible_fields(offers[0][1].declared, caller):
+        seen = view(offers[0][1].declared, caller)
     if seen is None:
         raise unknown_dataset(collection)
     return seen

@@ -67,6 +67,14 @@ class Source:
     problem: Mapping[str, Any] | None = None
 
     @property
+    def city(self) -> str:
+        return self.name.partition("/")[0]
+
+    def audience(self, city: str) -> str:
+        """To whom a token for it is addressed: a peer city is reached through our own gateway, and no token of ours means anything beyond it."""
+        return f"{city}/intercity" if self.kind == "city" else self.name
+
+    @property
     def met(self) -> bool:
         """Whether the hub has ever learned what it offers."""
         return self.last_seen is not None

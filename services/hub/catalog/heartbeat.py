@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.hub.catalog.declared import Misdescribed, declaration
 from services.hub.catalog.domain import Announced, Offer, Source, schema_digest
+from services.hub.catalog.peers import keep_peers
 from services.hub.catalog.registry import keep
 from services.hub.catalog.schemas import Announcement
 from services.hub.state import Hub
@@ -90,6 +91,7 @@ async def listen(runtime: Runtime, source: Source, *, describe: bool) -> bool:
     source.lookups = tuple(Announced(lookup.id, lookup.path, lookup.title) for lookup in announced.lookups if lookup.id.startswith(f"{announced.service}."))
     source.offers, source.version, source.last_seen, source.elapsed_ms = offered, announced.version, now, elapsed_ms
     _note(source, "up", None)
+    await keep_peers(runtime, hub.registry, source, announced.peers)
     for offer in changed:
         _log.log(30 if offer.drifted else 20, "dataset drifted" if offer.drifted else "dataset met", source=source.name, dataset=offer.dataset)
     return anew
@@ -157,7 +159,7 @@ async def _get(hub: Hub, source: Source, path: str, passage: Passage, limit_byte
         source.name,
         source.url.rstrip("/") + path,
         passage,
-        token=hub.issuer.hop(_itself(hub), source.name),
+        token=hub.issuer.hop(_itself(hub), source.audience(hub.city)),
         headers={"Accept": "application/json"},
         limit_bytes=limit_bytes,
     )

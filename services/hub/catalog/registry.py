@@ -34,10 +34,12 @@ class Registry:
             source for _, source in sorted(self.sources.items()) if dataset in source.offers or (not source.met and source.name.rpartition("/")[2] == service)
         ]
 
-    def offers(self) -> dict[str, list[tuple[Source, Offer]]]:
-        """Every known dataset with who offers it, in the order of ids and names."""
+    def offers(self, *, cities: bool = False) -> dict[str, list[tuple[Source, Offer]]]:
+        """Every known dataset with who offers it, in the order of ids and names; peer cities last, and only if they are wanted."""
         found: dict[str, list[tuple[Source, Offer]]] = {}
-        for _, source in sorted(self.sources.items()):
+        for _, source in sorted(self.sources.items(), key=lambda known: (known[1].kind == "city", known[0])):
+            if source.kind == "city" and not cities:
+                continue
             for dataset, offer in source.offers.items():
                 found.setdefault(dataset, []).append((source, offer))
         return dict(sorted(found.items()))

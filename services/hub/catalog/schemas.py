@@ -61,6 +61,13 @@ class AnnouncedLookup(BaseModel):
     title: Annotated[dict[str, Annotated[str, Field(max_length=200)]], Field(max_length=8)] = {}
 
 
+class AnnouncedPeer(BaseModel):
+    """A peer city that the gateway can ask, in its `GET /capabilities`."""
+
+    city: Annotated[str, Field(pattern=r"^[a-z0-9]{1,32}$")]
+    url_path: Annotated[str, Field(pattern=r"^(/[a-z0-9][a-z0-9-]{0,62}){1,4}$")]
+
+
 class Announcement(BaseModel):
     """What a source says of itself at `GET /capabilities`; what else it says is not needed here."""
 
@@ -70,6 +77,7 @@ class Announcement(BaseModel):
     contract: Literal["1"]
     datasets: Annotated[list[Announced], Field(max_length=500)]
     lookups: Annotated[list[AnnouncedLookup], Field(max_length=100)] = []
+    peers: Annotated[list[AnnouncedPeer], Field(max_length=500)] = []
 
 
 class SourceIn(BaseModel):

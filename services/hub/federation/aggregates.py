@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pyarrow.compute as pc
 
 from services.hub.catalog.domain import Source
-from services.hub.federation.ask import Target, ask_all, target
+from services.hub.federation.ask import Target, ask_all, target, targets
 from services.hub.federation.domain import SourceUnsound, agreeing, check_answered, coverage_of, failed, passed_on
 from services.hub.federation.layouts import empty_states
 from services.hub.state import Hub
@@ -45,21 +45,27 @@ class Gathered:
     refusals: tuple[SourceRefused, ...]
 
 
-async def aggregate(runtime: Runtime, caller: Caller, dataset: str, question: Question, passage: Passage) -> tuple[Finished, Coverage]:
-    """The answer of all sources of a dataset. Raises `NobodyAnswered`, `Incomplete` under `strict`, or what is wrong with the question."""
+async def aggregate(
+    runtime: Runtime, caller: Caller, dataset: str, question: Question, passage: Passage, named: frozenset[str] | None = None
+) -> tuple[Finished, Coverage]:
+    """The answer of all sources of a dataset, or of those named. Raises `NobodyAnswered`, `Incomplete` under `strict`, or what is wrong with the question."""
     _check_filter(question, "/filter")
-    gathered = await _gather(runtime, caller, dataset, question, passage)
+    gathered = await _gather(runtime, question, passage, target(runtime, caller, dataset, named), caller)
     coverage = coverage_of(caller, gathered.answers, limited=gathered.aim.limited)
     check_answered(coverage, gathered.refusals, strict=question.strict)
     return await asyncio.to_thread(_finished, gathered.states, question, coverage)
 
 
-async def aggregate_across(runtime: Runtime, caller: Caller, asked: Across, passage: Passage) -> tuple[Finished, Coverage]:
-    """The answers of several datasets side by side. A dataset of which nobody answered is all nulls, and named in the coverage."""
+async def aggregate_across(runtime: Runtime, caller: Caller, asked: Across, passage: Passage, named: frozenset[str] | None = None) -> tuple[Finished, Coverage]:
+    """The answers of several datasets side by side; of each those of the named sources that have it.
+
+    A dataset of which nobody answered is all nulls, and named in the coverage.
+    """
     questions = asked.questions()
     for name, question in questions.items():
         _check_filter(question, f"/across/{name}/filter")
-    parts = await asyncio.gather(*(_gather(runtime, caller, asked.across[name].dataset, question, passage) for name, question in questions.items()))
+    aims = targets(runtime, caller, {name: part.dataset for name, part in asked.across.items()}, named)
+    parts = await asyncio.gather(*(_gather(runtime, question, passage, aims[name], caller) for name, question in questions.items()))
     gathered = dict(zip(questions, parts, strict=True))
     for name, part in gathered.items():
         if not part.states and part.refusals:
@@ -78,10 +84,9 @@ def _check_filter(question: Question, pointer: str) -> None:
         read_json(question.filter, pointer=pointer)
 
 
-async def _gather(runtime: Runtime, caller: Caller, dataset: str, question: Question, passage: Passage) -> Gathered:
+async def _gather(runtime: Runtime, question: Question, passage: Passage, aim: Target, caller: Caller) -> Gathered:
     hub: Hub = runtime.own
-    aim = target(runtime, caller, dataset)
-    onward = passage.onward()
+    dataset, onward = aim.dataset, passage.onward()
     sent = question.for_states().model_copy(
         update={"tz": question.tz or runtime.settings.timezone, "deadline_ms": max(1, int(onward.remaining_s * 1000))},
     )
@@ -95,9 +100,9 @@ async def _gather(runtime: Runtime, caller: Caller, dataset: str, question: Ques
             source.name,
             f"{source.url}/collections/{dataset}/aggregate",
             onward,
-            token=hub.issuer.hop(caller, source.name),
+            token=hub.issuer.hop(caller, source.audience(hub.city)),
             method="POST",
-            json=sent.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+            json=sent.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"sources"}),
             headers={"Accept": wire.MEDIA_TYPE},
             limit_bytes=STATES_BYTES,
         )
@@ -115,9 +120,9 @@ def _read(source: Source, dataset: str, content: bytes, question: Question, elap
         states = wire.read_states(content, question=question)
     except BrokenStates as error:
         raise SourceUnsound(error.detail) from error
-    if any(answer.dataset != dataset for answer in states.answers) or (
-        source.kind == "sector" and [answer.source for answer in states.answers] != [source.name]
-    ):
+    names = [answer.source for answer in states.answers]
+    in_own_name = names == [source.name] or source.kind == "hub" or (source.kind == "city" and all(name.startswith(source.city + "/") for name in names))
+    if any(answer.dataset != dataset for answer in states.answers) or not in_own_name:
         raise SourceUnsound(f"{source.name} answered in another's name or of another dataset.")
     rows = [answer.rows for answer in states.answers if answer.rows is not None]
     if len(rows) == len(states.answers) and sum(rows) != (pc.sum(states.table[GROUP_ROWS]).as_py() or 0):

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from services.hub.federation.aggregates import aggregate, aggregate_across
+from services.hub.federation.naming import Parameter, named_in, without_names
 from services.hub.federation.records import item, items
-from services.hub.federation.schemas import Asked
+from services.hub.federation.schemas import Asked, NamedQuestion
 from shared.auth import AnyCaller
 from shared.caller import Caller
 from shared.datasets import routes
@@ -38,8 +39,21 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 class ItemsParameters(routes.ItemsParameters):
     """The parameters of records at the hub."""
 
+    sources: Parameter = None
     strict: Annotated[bool, Field(description="An error unless every source answered")] = False
     deadline_ms: Annotated[int | None, Field(ge=1, le=600_000, description="Milliseconds the answer may take")] = None
+
+
+class ItemParameters(routes.ItemParameters):
+    """The parameters of a single row at the hub."""
+
+    sources: Parameter = None
+
+
+class NamedShortForm(ShortForm):
+    """The short form at the hub."""
+
+    sources: Parameter = None
 
 
 @router.get("/collections/{collection}/items", responses=_ANSWERS, summary="Rows of all sources: filtered, sorted, page by page")
@@ -50,7 +64,7 @@ async def list_items(collection: str, request: Request, caller: AnyCaller, param
 
 
 @router.get("/collections/{collection}/items/{feature_id:path}", responses=_ANSWERS, summary="A row")
-async def one_item(collection: str, feature_id: str, request: Request, caller: AnyCaller, parameters: Annotated[routes.ItemParameters, Query()]) -> Response:
+async def one_item(collection: str, feature_id: str, request: Request, caller: AnyCaller, parameters: Annotated[ItemParameters, Query()]) -> Response:
     return await item(request.app.state.runtime, request, caller, collection, feature_id, _passage(request, None))
 
 
@@ -60,27 +74,28 @@ async def ask(asked: Asked, request: Request, caller: AnyCaller, f: AskedForm = 
     one row per cell that any of them has, columns `part.measure`, null where a dataset has no rows in the cell."""
     form = _form(f, request)
     runtime, passage = request.app.state.runtime, _passage(request, asked.deadline_ms)
+    named = frozenset(asked.sources) if asked.sources else None
     if asked.across is None:
-        found = await aggregate(runtime, caller, asked.named, asked.question(), passage)
+        found = await aggregate(runtime, caller, asked.named, asked.question(), passage, named)
     else:
-        found = await aggregate_across(runtime, caller, asked.as_across(), passage)
+        found = await aggregate_across(runtime, caller, asked.as_across(), passage, named)
     return await asyncio.to_thread(respond, *found, form)  # type: ignore[arg-type]  # states were refused above
 
 
 @router.post("/collections/{collection}/aggregate", responses=_ANSWERS, summary="Measures per group, from all sources of a dataset")
-async def ask_one(collection: str, question: Question, request: Request, caller: AnyCaller, f: AskedForm = None) -> Response:
-    return await _one(collection, question, request, caller, f)
+async def ask_one(collection: str, question: NamedQuestion, request: Request, caller: AnyCaller, f: AskedForm = None) -> Response:
+    return await _one(collection, question, request, caller, f, frozenset(question.sources) if question.sources else None)
 
 
 @router.get("/collections/{collection}/aggregate", responses=_ANSWERS, summary="Measures per group, short form")
-async def ask_short(collection: str, request: Request, caller: AnyCaller, short: Annotated[ShortForm, Query()]) -> Response:
-    return await _one(collection, parse_short(request.query_params.multi_items()), request, caller, short.f)
+async def ask_short(collection: str, request: Request, caller: AnyCaller, short: Annotated[NamedShortForm, Query()]) -> Response:
+    return await _one(collection, parse_short(without_names(request.query_params.multi_items())), request, caller, short.f, named_in(request))
 
 
-async def _one(collection: str, question: Question, request: Request, caller: Caller, f: str | None) -> Response:
+async def _one(collection: str, question: Question, request: Request, caller: Caller, f: str | None, named: frozenset[str] | None) -> Response:
     form = _form(f, request)
     runtime: Runtime = request.app.state.runtime
-    found = await aggregate(runtime, caller, collection, question, _passage(request, question.deadline_ms))
+    found = await aggregate(runtime, caller, collection, question, _passage(request, question.deadline_ms), named)
     return await asyncio.to_thread(respond, *found, form)  # type: ignore[arg-type]  # states were refused above
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -18,7 +18,7 @@ from shared.datasets.coverage import SourceAnswer
 from shared.datasets.declaration import Dataset
 from shared.datasets.labels import visible_fields
 from shared.datasets.view import unknown_dataset
-from shared.errors import Problem
+from shared.errors import InvalidRequest, Problem
 from shared.problems import from_exception
 from shared.service import Runtime
 from shared.source_failures import SourceFailure, SourceRefused
@@ -57,29 +57,77 @@ class Outcomes(Generic[Found]):
     refusals: tuple[SourceRefused, ...]
 
 
-def target(runtime: Runtime, caller: Caller, dataset: str) -> Target:
-    """The sources that may hold rows of the dataset for this caller. `NotFound` if it does not exist for them, whatever the reason."""
-    hub: Hub = runtime.own
+def target(runtime: Runtime, caller: Caller, dataset: str, named: frozenset[str] | None = None) -> Target:
+    """The sources that may hold rows of the dataset for this caller: those `named`, or all but peer cities, which are asked only if named.
+
+    `NotFound` if the dataset does not exist for the caller, whatever the reason; `InvalidRequest` for a name that is no source of it.
+    """
     own = next((declared for declared in runtime.service.datasets if declared.id == dataset), None)
-    sources = hub.registry.offering(dataset)
-    declared = [source.offers[dataset].declared for source in sources if dataset in source.offers]
-    if own is not None:
-        sources, declared = [*sources, Source(name=hub.name, kind="hub", url="")], [*declared, own]
-    hidden = bool(declared) and not any(visible_fields(known, caller) for known in declared)
-    if not sources or hidden or not caller.has(f"{dataset.partition('.')[0]}:read", "hub:query"):
+    possible = _possible(runtime, dataset, own, named or frozenset())
+    if not possible or _hidden(caller, _declared(dataset, possible, own)) or not caller.has(f"{dataset.partition('.')[0]}:read", "hub:query"):
+        raise unknown_dataset(dataset)
+    if named is None:
+        chosen = tuple(source for source in possible if source.kind != "city")
+    else:
+        chosen = tuple(source for source in possible if source.name in named)
+        if wrong := named - {source.name for source in chosen}:
+            raise InvalidRequest(f"{', '.join(sorted(wrong))[:200]}: no source of {dataset} is called so. GET /sources lists them.", pointer="/sources")
+    if not chosen:
+        raise InvalidRequest(f"Only peer cities offer {dataset}. Name those to ask, such as sources={possible[0].name}.", pointer="/sources")
+    declared = _declared(dataset, chosen, own)
+    if _hidden(caller, declared):
         raise unknown_dataset(dataset)
     narrow = not caller.everywhere or any(limited(caller, known) for known in declared)
-    return Target(dataset, tuple(sources), own, declared[0] if declared else None, narrow)
+    own = own if any(source.kind == "hub" and not source.url for source in chosen) else None
+    return Target(dataset, chosen, own, declared[0] if declared else None, narrow)
+
+
+def targets(runtime: Runtime, caller: Caller, datasets: Mapping[str, str], named: frozenset[str] | None) -> dict[str, Target]:
+    """The same for several datasets side by side: each asks those of the named sources that offer it, and each name must be of some use."""
+    if named is None:
+        return {part: target(runtime, caller, dataset) for part, dataset in datasets.items()}
+    hub: Hub = runtime.own
+    own = {dataset.id for dataset in runtime.service.datasets}
+    of = {
+        part: named & {*(source.name for source in hub.registry.offering(dataset)), *([hub.name] if dataset in own else [])}
+        for part, dataset in datasets.items()
+    }
+    if wrong := named - frozenset().union(*of.values()):
+        raise InvalidRequest(f"{', '.join(sorted(wrong))[:200]}: no source of these datasets is called so. GET /sources lists them.", pointer="/sources")
+    for part, names in of.items():
+        if not names:
+            raise InvalidRequest(f"None of the named sources offers {datasets[part]}.", pointer=f"/across/{part}/dataset")
+    return {part: target(runtime, caller, dataset, of[part]) for part, dataset in datasets.items()}
+
+
+def _possible(runtime: Runtime, dataset: str, own: Dataset | None, named: frozenset[str]) -> list[Source]:
+    """Everybody who may hold rows; a peer city that was never met may hold anything, but only if it is named."""
+    hub: Hub = runtime.own
+    found = {source.name: source for source in hub.registry.offering(dataset) if source.met or source.kind != "city"}
+    found |= {name: source for name in named if (source := hub.registry.sources.get(name)) and source.kind == "city" and not source.met}
+    myself = [Source(name=hub.name, kind="hub", url="")] if own is not None else []
+    return [*(source for _, source in sorted(found.items())), *myself]
+
+
+def _declared(dataset: str, sources: Sequence[Source], own: Dataset | None) -> list[Dataset]:
+    """What is known of the dataset, the city's own word first: a peer may share fewer fields."""
+    ordered = sorted(sources, key=lambda source: source.kind == "city")
+    found = [own if source.kind == "hub" and not source.url else offer.declared if (offer := source.offers.get(dataset)) else None for source in ordered]
+    return [declared for declared in found if declared is not None]
+
+
+def _hidden(caller: Caller, declared: Sequence[Dataset]) -> bool:
+    return bool(declared) and not any(visible_fields(known, caller) for known in declared)
 
 
 async def ask_all(aim: Target, ask: Callable[[Source], Awaitable[Found]]) -> Outcomes[Found]:
     """Ask all sources at once; each failure becomes an entry of the coverage.
 
     A source that knows no such dataset for this caller holds nothing of the answer and is left out, unless nobody knows it:
-    then the dataset does not exist, or its only sources have never been met.
+    then the dataset does not exist, or its only sources have never been met. A peer city was named, so its refusal is told.
     """
     asked = await asyncio.gather(*(_one(source, ask) for source in aim.sources))
-    known = [(source, answer, failure, elapsed_ms) for source, answer, failure, elapsed_ms in asked if not _unknown(failure)]
+    known = [(source, answer, failure, elapsed_ms) for source, answer, failure, elapsed_ms in asked if not _unknown(source, failure)]
     if not known:
         raise unknown_dataset(aim.dataset)
     found = tuple((source, answer) for source, answer, _, _ in known if answer is not None)
@@ -90,8 +138,8 @@ async def ask_all(aim: Target, ask: Callable[[Source], Awaitable[Found]]) -> Out
     return Outcomes(found, failures, refusals)
 
 
-def _unknown(failure: SourceFailure | None) -> bool:
-    return isinstance(failure, SourceRefused) and failure.answered == 404
+def _unknown(source: Source, failure: SourceFailure | None) -> bool:
+    return source.kind != "city" and isinstance(failure, SourceRefused) and failure.answered == 404
 
 
 async def _one(source: Source, ask: Callable[[Source], Awaitable[Found]]) -> tuple[Source, Found | None, SourceFailure | None, int]:

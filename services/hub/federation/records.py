@@ -15,6 +15,7 @@ from fastapi import Request, Response
 from services.hub.catalog.domain import Source
 from services.hub.federation.ask import Outcomes, Target, ask_all, target
 from services.hub.federation.domain import NobodyAnswered, SourceLeftOut, check_answered, coverage_of
+from services.hub.federation.naming import named_in
 from services.hub.federation.portions import Features, Wish, no_row, read_page, read_row
 from services.hub.federation.union import Merged, merge
 from services.hub.state import Hub
@@ -36,7 +37,7 @@ from shared.source_failures import SourceRefused
 
 PAGE_BYTES = 64 * MIB
 """Most bytes of one source's page."""
-OURS = ("strict", "deadline_ms")
+OURS = ("strict", "deadline_ms", "sources")
 """Parameters of the hub that no source knows."""
 
 
@@ -69,18 +70,29 @@ class Page:
     journey: Journey
     address: str
     url: str
+    named: str | None
+    """The sources that the question names, as they stand in links and bind page tokens."""
 
     @property
     def flat(self) -> bool:
         return self.form in ("csv", "arrow")
 
+    @property
+    def bound(self) -> dict[str, str]:
+        """What page tokens are bound to."""
+        return self.query.bound | self.naming
+
+    @property
+    def naming(self) -> dict[str, str]:
+        return {"sources": self.named} if self.named else {}
+
 
 async def items(runtime: Runtime, request: Request, caller: Caller, dataset: str, passage: Passage, *, strict: bool) -> Response:
     """A page of the rows of all sources. Raises what the sources find wrong with the query, or `NobodyAnswered`."""
-    aim = target(runtime, caller, dataset)
+    aim = target(runtime, caller, dataset, named_in(request))
     if aim.own is not None and len(aim.sources) == 1:
         async with reading(runtime.reader) as connection:
-            return await items_answer(Asked(request, connection, caller, aim.own))
+            return await items_answer(Asked(request, connection, caller, aim.own, OURS))
     page = _understand(runtime, request, caller, aim)
     asked = replace(aim, sources=tuple(source for source in aim.sources if source.name in page.journey.after))
     outcomes = await ask_all(asked, lambda source: _page_of(page, source, passage.onward())) if asked.sources else Outcomes((), (), ())
@@ -93,10 +105,10 @@ async def items(runtime: Runtime, request: Request, caller: Caller, dataset: str
 
 async def item(runtime: Runtime, request: Request, caller: Caller, dataset: str, feature_id: str, passage: Passage) -> Response:
     """One row; of several sources that have one of this id, the first by name. An error if it was not found and a source did not answer."""
-    aim = target(runtime, caller, dataset)
+    aim = target(runtime, caller, dataset, named_in(request))
     if aim.own is not None and len(aim.sources) == 1:
         async with reading(runtime.reader) as connection:
-            return await row_answer(Asked(request, connection, caller, aim.own), feature_id)
+            return await row_answer(Asked(request, connection, caller, aim.own, OURS), feature_id)
     page = _understand(runtime, request, caller, aim)
     outcomes = await ask_all(aim, lambda source: _row_of(page, source, feature_id, passage.onward()))
     found = next((features for _, features in outcomes.found if features.rows), None)
@@ -122,9 +134,11 @@ def _understand(runtime: Runtime, request: Request, caller: Caller, aim: Target)
     query = RecordQuery.read(parameters, aim.declared, seen.fields)
     form = asked_form(query.given.get("f"), request.headers.get("accept", ""))
     key = _key(runtime)
-    held = unseal(key, query.given["token"], query=query.bound, caller=caller) if "token" in query.given else {}
+    named = ",".join(source.name for source in aim.sources) if named_in(request) else None
+    bound = query.bound | ({"sources": named} if named else {})
+    held = unseal(key, query.given["token"], query=bound, caller=caller) if "token" in query.given else {}
     address = f"{base_of(request)}/collections/{quote(aim.dataset)}"
-    return Page(runtime, caller, aim, seen, query, form, Journey.of(held, aim), address, str(request.url))
+    return Page(runtime, caller, aim, seen, query, form, Journey.of(held, aim), address, str(request.url), named)
 
 
 def _key(runtime: Runtime) -> bytes:
@@ -166,7 +180,7 @@ def _wish(page: Page) -> Wish:
 async def _ask(page: Page, source: Source, path: str, params: list[tuple[str, str]], headers: Mapping[str, str], passage: Passage) -> Answer:
     hub: Hub = page.runtime.own
     url = f"{source.url}/collections/{page.aim.dataset}/{path}"
-    token = hub.issuer.hop(page.caller, source.name)
+    token = hub.issuer.hop(page.caller, source.audience(hub.city))
     return await hub.client.ask(source.name, url, passage, token=token, params=params, headers=headers, limit_bytes=PAGE_BYTES)
 
 
@@ -244,12 +258,12 @@ def _following(page: Page, outcomes: Outcomes[Features], merged: Merged) -> str 
             after[source.name] = features.portion.places[taken - 1] if taken else page.journey.after[source.name]
     known_at = {source.name: features.known_at for source, features in outcomes.found if features.known_at}
     out = {**page.journey.out, **{failure.source: failure.status for failure in outcomes.failures}}
-    token = seal(_key(page.runtime), {"after": after, "out": out, "known_at": known_at}, query=page.query.bound, caller=page.caller)
-    return f"{page.address}/items?{urlencode({**page.query.given, 'token': token})}"
+    token = seal(_key(page.runtime), {"after": after, "out": out, "known_at": known_at}, query=page.bound, caller=page.caller)
+    return f"{page.address}/items?{urlencode({**page.query.given, **page.naming, 'token': token})}"
 
 
 def _links(page: Page, following: str | None) -> list[dict[str, str]]:
     links = [link(page.url, "self", MEDIA_TYPES[page.form]), link(page.address, "collection", "application/json")]
     others = (other for other in ("geojson", "csv", "arrow") if other != page.form)
-    links += [link(f"{page.address}/items?{urlencode({**page.query.given, 'f': other})}", "alternate", MEDIA_TYPES[other]) for other in others]
+    links += [link(f"{page.address}/items?{urlencode({**page.query.given, **page.naming, 'f': other})}", "alternate", MEDIA_TYPES[other]) for other in others]
     return links + ([link(following, "next", MEDIA_TYPES[page.form])] if following else [])

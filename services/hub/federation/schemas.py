@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from services.hub.federation.naming import Named
 from shared.datasets.aggregate.question import MAX_MEASURES, MAX_PARTS, Across, Filter, Frame, MeasureSpec, Name, Part, Question
 from shared.errors import InvalidBody
 
@@ -22,6 +23,12 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
+class NamedQuestion(Question):
+    """An aggregate of one dataset, of all its sources or of those named."""
+
+    sources: Named | None = None
+
+
 class Asked(Frame):
     """An aggregate of one dataset (`dataset`, `measures`, `filter`) or of several (`across`)."""
 
@@ -31,6 +38,7 @@ class Asked(Frame):
     measures: Annotated[dict[Name, MeasureSpec] | None, Field(min_length=1, max_length=MAX_MEASURES)] = None
     filter: Filter | None = None
     across: Annotated[dict[Name, Part] | None, Field(min_length=1, max_length=MAX_PARTS)] = None
+    sources: Named | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -46,11 +54,11 @@ class Asked(Frame):
 
     def question(self) -> Question:
         """The question about the one dataset."""
-        return _valid(Question, self.model_dump(by_alias=True, exclude={"dataset", "across"}))
+        return _valid(Question, self.model_dump(by_alias=True, exclude={"dataset", "across", "sources"}))
 
     def as_across(self) -> Across:
         """The question about several."""
-        return _valid(Across, self.model_dump(by_alias=True, exclude={"dataset", "measures", "filter"}))
+        return _valid(Across, self.model_dump(by_alias=True, exclude={"dataset", "measures", "filter", "sources"}))
 
 
 def _valid(kind: type[Kind], asked: dict[str, Any]) -> Kind:
