@@ -1,0 +1,97 @@
+"""Reads what a trace needs: the lots within reach by one recursive statement, then their movements and places, each by one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CTE, Integer, Row, Select, Table, Text, and_, any_, cast, func, literal, null, or_, select, union_all
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from services.food.models import lots, movements, premises
+from services.food.tracing.domain import Direction, Move
+from shared.datasets.history import as_known
+
+ROWS = 500_000
+"""Most steps that the recursion takes; a lot that is reached at several depths counts each time."""
+_KEYS = ARRAY(Text)
+Asker = AsyncConnection | AsyncSession
+
+
+@dataclass(slots=True)
+class Graph:
+    """Lots around one, whoever asks; rights are looked at afterwards."""
+
+    depths: dict[Direction, dict[str, int]]
+    """How many transformations each lot is away, by direction; the start is 0."""
+    lots: dict[str, Row[Any]] = field(default_factory=dict)
+    moves: list[Move] = field(default_factory=list)
+    premises: dict[str, Row[Any]] = field(default_factory=dict)
+    truncated: bool = False
+
+
+async def read_graph(
+    asker: Asker, starts: Collection[str], directions: Collection[Direction], *, max_depth: int, limit: int, known_at: datetime | None = None
+) -> Graph:
+    """The lots within `max_depth` transformations of the starts, at most `limit` in each direction, the nearest first, with all their movements."""
+    graph = Graph({})
+    for direction in directions:
+        found = (await asker.execute(_within_reach(starts, direction, max_depth, limit, known_at))).all()
+        graph.depths[direction] = {row.lot: row.depth for row in found[:limit]}
+        graph.truncated |= len(found) > limit or any(row.depth == max_depth + 1 for row in found)
+        for beyond in [row.lot for row in found if row.depth > max_depth]:
+            graph.depths[direction].pop(beyond, None)
+    ids = sorted({lot for depths in graph.depths.values() for lot in depths})
+    graph.moves = [Move(*row) for row in await asker.execute(_moves(ids, known_at))]
+    graph.lots = await _by_id(asker, lots, {*ids, *(move.lot for move in graph.moves)}, known_at)
+    places = {row.premises for row in graph.lots.values()} | {place for move in graph.moves for place in (move.premises, move.partner) if place}
+    graph.premises = await _by_id(asker, premises, places, known_at)
+    return graph
+
+
+def reach(starts: Collection[str], direction: Direction, max_depth: int, known_at: datetime | None = None) -> CTE:
+    """Lots and their depths: WITH RECURSIVE … UNION, which ends at `max_depth` also where a lot is part of itself."""
+    one, other = (_of(movements, known_at).alias(name) for name in ("one", "other"))
+    into, out = ("input", "output") if direction == "forward" else ("output", "input")
+    begun = select(func.unnest(literal(sorted(starts), _KEYS)).label("lot"), literal(0, Integer).label("depth")).cte(f"reach_{direction}", recursive=True)
+    step = (
+        select(other.c.lot, begun.c.depth + 1)
+        .select_from(begun)
+        .join(one, and_(one.c.lot == begun.c.lot, one.c.kind == into))
+        .join(other, and_(other.c.event == one.c.event, other.c.kind == out))
+        .where(begun.c.depth < max_depth)
+    )
+    return begun.union(step)
+
+
+def _within_reach(starts: Collection[str], direction: Direction, max_depth: int, limit: int, known_at: datetime | None) -> Select[Any]:
+    found = select(reach(starts, direction, max_depth + 1, known_at)).limit(ROWS).subquery()
+    return select(found.c.lot, func.min(found.c.depth).label("depth")).group_by(found.c.lot).order_by(func.min(found.c.depth), found.c.lot).limit(limit + 1)
+
+
+def _moves(ids: Collection[str], known_at: datetime | None) -> Select[Any]:
+    """All that happened to these lots, and the other halves of the transformations they were in; summed up by kind, event and places."""
+    all_moves, own = _of(movements, known_at), _of(movements, known_at).alias("own")
+    mine = any_(literal(list(ids), _KEYS))
+    changed = ("input", "output")
+    events = select(own.c.event).where(own.c.lot == mine, own.c.kind.in_(changed))
+    columns = ("kind", "lot", "premises", "partner", "quantity", "at")
+    moved = select(*(all_moves.c[name] for name in columns), cast(null(), Text).label("event")).where(all_moves.c.lot == mine, all_moves.c.kind.notin_(changed))
+    made = select(*(all_moves.c[name] for name in columns), all_moves.c.event).where(all_moves.c.event.in_(events), all_moves.c.kind.in_(changed))
+    each = union_all(moved, made).subquery()
+    keys = (each.c.kind, func.coalesce(each.c.event, ""), each.c.lot, each.c.premises, each.c.partner)
+    return select(*keys, func.sum(each.c.quantity), func.min(each.c["at"]), func.max(each.c["at"])).group_by(*keys).order_by(*keys)
+
+
+async def _by_id(asker: Asker, table: Table, ids: Collection[str], known_at: datetime | None) -> dict[str, Row[Any]]:
+    source = _of(table, known_at)
+    names = [column.name for column in table.columns if column.name not in ("recorded_at", "recorded_by", "registry", "number", "address", "postal_code")]
+    found = await asker.execute(select(*(source.c[name] for name in names)).where(source.c.id == any_(literal(sorted(ids), _KEYS))))
+    return {row.id: row for row in found}
+
+
+def _of(table: Table, known_at: datetime | None) -> Any:
+    return table if known_at is None else as_known(table, known_at)
