@@ -32,7 +32,8 @@ class Peered:
         return found
 
     async def hear(self) -> None:
-        await self.found.meet()
+        """What the gateway announces now, then everybody who is left."""
+        await listen(self.found.app.state.runtime, self.found.source("430300/intercity"), describe=False)
         await self.found.meet()
 
 
