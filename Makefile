@@ -1,6 +1,7 @@
 # Everything a newcomer needs: `make run` starts a whole city. `make help` lists the rest.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
+WORKERS ?= 2
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 BIN := .venv/bin
 
@@ -21,11 +22,11 @@ install: ## Make .venv and install what requirements.lock pins
 install-dev: ## The same with what tests and checks need
 	@$(PYTHON) ops/install.py requirements-dev.lock
 
-test: install-dev ## Every test with seeded samples, the quick ones first (8 minutes at most)
-	@exec $(BIN)/python -m pytest $(TESTS)
+test: install-dev ## Every test with seeded samples, on two cores (8 minutes at most)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 proof: install-dev ## The full counts: every fault, every property run; as long as it takes
-	@exec $(BIN)/python -m pytest -m "proof or not proof" $(TESTS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "proof or not proof" $(TESTS)
 
 check: install-dev ## Format, lint, types, import rules, migrations in step with models, docs in step with settings
 	$(BIN)/ruff format --check .
