@@ -49,8 +49,15 @@ UNITS = {
     "1": _unit("ratio", "1"),
     "%": _unit("ratio", "1/100"),
     "deg": _unit("angle", "1"),
+    "[ppm]": _unit("volume fraction", "1"),
+    "[ppb]": _unit("volume fraction", "1/1000"),
+    "s": _unit("time", "1"),
+    "min": _unit("time", "60"),
+    "V": _unit("voltage", "1"),
+    "mV": _unit("voltage", "1/1000"),
+    "{NTU}": _unit("turbidity", "1"),
 }
-"""UCUM codes (case-sensitive) that loads may use. Volume fractions such as `[ppb]` are no mass concentrations: they need temperature and pressure."""
+"""UCUM codes (case-sensitive) that loads may use. Volume fractions such as `[ppb]` are no mass concentrations: that would need temperature and pressure."""
 
 
 def convert(values: NDArray[np.float64], source: str, target: str) -> NDArray[np.float64] | None:

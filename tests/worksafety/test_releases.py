@@ -1,0 +1,22 @@
+"""Releases: reported, revised, concluded, with the outline that env tells."""
+
+from __future__ import annotations
+
+from tests.worksafety.conftest import SITE, Safety
+
+
+async def test_a_release_is_reported_revised_and_concluded_with_its_timeline(safety: Safety) -> None:
+    await safety.depot()
+    made = await safety.send("/releases", {"site": "430300:S1", "un": "1017", "rate_kg_s": 0.8}, 201)
+    assert (made["substance"], made["name_zh"], made["lon"], made["revision"]) == ("7782-50-5", "氯", SITE[0], 1)
+    assert (await safety.send(f"/releases/{made['id']}", {"rate_kg_s": 0.8}))["revision"] == 1
+    assert (await safety.send(f"/releases/{made['id']}", {"rate_kg_s": 2.5, "note": "阀门开裂"}))["revision"] == 2
+    ended = await safety.send(f"/releases/{made['id']}/conclude", {})
+    assert await safety.send(f"/releases/{made['id']}/conclude", {}) == ended
+    assert [(row["revision"], row["rate_kg_s"], row["ended_at"] is None) for row in ended["timeline"]] == [(1, 0.8, True), (2, 2.5, True), (3, 2.5, False)]
+    assert (await safety.client.post(f"/releases/{made['id']}", json={"rate_kg_s": 1}, headers=safety.headers())).status_code == 409
+    told = safety.events("worksafety.release.%")
+    assert [event["type"] for event in told] == ["worksafety.release.reported.v1"] * 2 + ["worksafety.release.concluded.v1"]
+    assert safety.rows(
+        "SELECT DISTINCT envelope->>'regarding' AS regarding FROM outbox WHERE subject = 'sites/430300:S1' AND envelope->>'regarding' <> ''"
+    ) == [{"regarding": f"releases/{made['id']}"}]
