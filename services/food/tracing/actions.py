@@ -51,12 +51,12 @@ async def trace(
 ) -> dict[str, Any]:
     """The trace of a lot for this caller. Raises `NotFound` if there is no such lot, or none that the caller may see."""
     graph = await read_graph(asker, [lot], directions, max_depth=max_depth, limit=limit, known_at=known_at)
-    if lot not in graph.lots or lot not in (seen := _seen_lots(graph, caller)):
+    if lot not in graph.lots or lot not in (seen := seen_lots(graph, caller)):
         raise NotFound(f"There is no lot {lot[:100]!r}.")
     return _told(balance(graph, lot), lot, seen, caller)
 
 
-def _seen_lots(graph: Graph, caller: Caller) -> set[str]:
+def seen_lots(graph: Graph, caller: Caller) -> set[str]:
     """Lots that were made in the caller's areas or passed through them."""
     places = _seen_places(graph, caller)
     inside = {lot for depths in graph.depths.values() for lot in depths}

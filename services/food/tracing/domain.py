@@ -207,19 +207,18 @@ def link_faults(moves: Iterable[Move], makers: Mapping[str, str], made: Mapping[
         elif move.kind == "receive":
             got[move.lot, move.partner or "", move.premises] += move.quantity
         (came if move.kind in ("receive", "output") else left)[move.lot, move.premises] += move.quantity
-    faults = []
-    for lot, sender, receiver in sorted({*sent, *got}):
-        shipped, received = sent.get((lot, sender, receiver), 0.0), got.get((lot, sender, receiver), 0.0)
-        if not shipped:
-            faults.append(Fault("received-not-shipped", lot, receiver, None, shipped, received))
-        elif not received:
-            faults.append(Fault("shipped-not-received", lot, sender, None, shipped, received))
-        elif abs(shipped - received) > TOLERANCE * shipped:
-            faults.append(Fault("shipped-and-received-differ", lot, receiver, None, shipped, received))
+    faults = [fault for link in sorted({*sent, *got}) if (fault := _delivery_fault(*link, sent.get(link, 0.0), got.get(link, 0.0)))]
     for (lot, place), gone in sorted(left.items()):
-        there = came.get((lot, place), 0.0)
-        if makers.get(lot) == place:
-            there = max(there, made.get(lot, 0.0))
+        there = max(came.get((lot, place), 0.0), made.get(lot, 0.0) if makers.get(lot) == place else 0.0)
         if gone > there * (1 + TOLERANCE):
             faults.append(Fault("more-left-than-came", lot, place, None, there, gone))
     return faults
+
+
+def _delivery_fault(lot: str, sender: str, receiver: str, shipped: float, received: float) -> Fault | None:
+    if not shipped:
+        return Fault("received-not-shipped", lot, receiver, None, shipped, received)
+    if not received:
+        return Fault("shipped-not-received", lot, sender, None, shipped, received)
+    differ = abs(shipped - received) > TOLERANCE * shipped
+    return Fault("shipped-and-received-differ", lot, receiver, None, shipped, received) if differ else None
