@@ -9,6 +9,7 @@ from services.hub.areas import api as areas
 from services.hub.areas.datasets import AREAS
 from services.hub.catalog import api as catalog
 from services.hub.catalog.heartbeat import keep_catalog
+from services.hub.console import api as console
 from services.hub.contract import contract
 from services.hub.events import api as events
 from services.hub.events import handlers, stream
@@ -22,7 +23,18 @@ from shared.vocabulary import Text
 service = Service(
     name="hub",
     title=Text("枢纽", "Hub"),
-    routers=[api.router, people.router, accounts.router, areas.router, catalog.router, stream.router, events.router, lookups.router],
+    routers=[
+        api.router,
+        people.router,
+        accounts.router,
+        areas.router,
+        catalog.router,
+        stream.router,
+        events.router,
+        lookups.router,
+        console.pages,
+        console.router,
+    ],
     datasets=[AREAS],
     metadata=Base.metadata,
     area_master=True,

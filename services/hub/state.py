@@ -1,10 +1,11 @@
-"""What the hub keeps while it runs, at `runtime.own`: issuer, passwords, registry of sources, the client that asks them, the newest events."""
+"""What the hub keeps while it runs, at `runtime.own`: issuer, passwords, registry of sources, the client that asks them,
+the newest events, what pages share."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -14,6 +15,8 @@ from services.hub.access.failures import Failures
 from services.hub.access.issuer import Issuer
 from services.hub.access.secret_hash import Passwords
 from services.hub.catalog.registry import Registry
+from services.hub.console.outlines import Drawing
+from services.hub.console.shared_answers import SharedAnswers
 from services.hub.events.live import Live
 from shared.client import SourceClient
 from shared.service import Runtime
@@ -30,6 +33,8 @@ class Hub:
     client: SourceClient
     registry: Registry
     live: Live
+    overviews: SharedAnswers = field(default_factory=SharedAnswers)
+    drawing: Drawing = field(default_factory=Drawing)
 
 
 @asynccontextmanager

@@ -8,14 +8,17 @@ from datetime import UTC, datetime
 
 import structlog
 from fastapi.responses import JSONResponse
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.hub.access import oauth
 from services.hub.access.domain import TOKEN_LIFE_S, Grant, Refusal, audience_of, claims_of, narrowed, purpose_of
-from services.hub.access.models import Client, RevokedSubject, RevokedToken
+from services.hub.access.models import Client, RevokedSubject, RevokedToken, User
 from services.hub.access.secret_hash import is_secret
 from services.hub.state import Hub
+from shared.caller import Caller
+from shared.tokens import hash_token_id
 
 log = structlog.get_logger("access")
 
@@ -47,6 +50,16 @@ def issue(hub: Hub, subject: str, grant: Grant, wish: Mapping[str, str | None]) 
     """The answer with such a token."""
     token, scopes = mint(hub, subject, grant, wish)
     return oauth.granted(token, TOKEN_LIFE_S, scopes)
+
+
+async def standing(session: AsyncSession, caller: Caller) -> Client | User | None:
+    """The account behind a token as it stands in the database, not as this process remembers it; None if it or the token holds no more."""
+    kind, _, name = caller.subject.partition(":")
+    account: Client | User | None = await session.get(User if kind == "user" else Client, name, with_for_update={"read": True})
+    since = await session.scalar(select(RevokedSubject.not_before).where(RevokedSubject.subject == caller.subject))
+    revoked = await session.scalar(select(RevokedToken.hash).where(RevokedToken.hash == hash_token_id(caller.token_id)))
+    refused = revoked is not None or (since is not None and caller.issued <= since.timestamp())
+    return None if account is None or account.disabled or account.subject != caller.subject or refused else account
 
 
 async def revoke_token(session: AsyncSession, token_hash: str, expires: int, by: str) -> None:

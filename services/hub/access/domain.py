@@ -11,6 +11,8 @@ from shared.caller import Caller, Clearance
 
 TOKEN_LIFE_S = 15 * 60
 """Longest life of an access token."""
+SESSION_LIFE_S = 12 * 3600
+"""How long after a sign-in its tokens may be renewed: a long shift."""
 HOP_LIFE_S = 60
 """Life of a token that the hub mints for one call on someone's behalf."""
 FREE_FAILURES = 5

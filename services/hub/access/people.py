@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import select, update
 
-from services.hub.access.actions import issue, log, revoke_subject
-from services.hub.access.domain import Refusal, lock_s, password_fault
+from services.hub.access.actions import issue, log, revoke_subject, standing
+from services.hub.access.domain import SESSION_LIFE_S, TOKEN_LIFE_S, Refusal, claims_of, lock_s, password_fault, scopes_at
 from services.hub.access.models import User
+from services.hub.access.oauth import granted
 from services.hub.access.schemas import ClearanceOut, Me, PasswordChange, SignIn, TokenOut
 from services.hub.state import Hub, HubState
 from shared.auth import AnyCaller
+from shared.database import Session
 from shared.errors import Forbidden, InvalidRequest, Unauthenticated
 from shared.service import Runtime
 
@@ -41,6 +44,26 @@ async def me(caller: AnyCaller) -> Me:
         purpose=caller.purpose,
         expires=datetime.fromtimestamp(caller.expires, UTC),
     )
+
+
+@router.post("/me/token", response_model=TokenOut, summary="A fresh token for one that still holds")
+async def renew_token(request: Request, session: Session, caller: AnyCaller, hub: HubState) -> Response:
+    """For whoever has signed in and stays: with the rights that the account has now, never more scopes than the token at hand, and for 12 hours
+    after the sign-in at most. A page keeps no password, so this is how it goes on."""
+    renewed_at = time.time()  # before the account is looked at: whatever is revoked from now on is revoked for the new token, too
+    claims = hub.issuer.read(request.headers.get("authorization", "").partition(" ")[2].strip())
+    if claims is None or caller.actor is not None:
+        raise Forbidden("Only a token that this hub gave to a client or a person can be renewed.")
+    signed_in = float(claims.get("auth_time", caller.issued))
+    left_s = int(signed_in + SESSION_LIFE_S - renewed_at)
+    account = await standing(session, caller)
+    scopes = caller.scopes & scopes_at(caller.audience, account.grant.scopes) if account is not None else frozenset()
+    if account is None or left_s <= 0 or not scopes or caller.purpose not in account.purposes:
+        raise Unauthenticated("This sign-in has ended. Sign in again.")
+    rights = claims_of(account.subject, account.grant, audience=caller.audience, scopes=scopes, purpose=caller.purpose)
+    token = hub.issuer.mint({**rights, "iat": round(renewed_at, 6), "auth_time": signed_in}, life_s=left_s)
+    log.info("token renewed", subject=account.subject, audience=caller.audience)
+    return granted(token, min(left_s, TOKEN_LIFE_S), scopes)
 
 
 @router.post("/me/password", status_code=204, summary="Change one's own password; all tokens issued so far are revoked")

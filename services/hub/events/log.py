@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Text, cast, false, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -43,7 +45,7 @@ async def read_log(session: AsyncSession, after: int, limit: int, *conditions: C
     """Events after a position, in order."""
     where = [EventRow.position > after, *conditions, *([EventRow.position <= until] if until is not None else [])]
     rows = await session.execute(select(*_COLUMNS).where(*where).order_by(EventRow.position).limit(limit))
-    return [Logged(row[0], row[1], row[2], row[3], dict(zip(SCALES, row[4:7], strict=True)), row[7]) for row in rows]
+    return [_logged(row) for row in rows]
 
 
 async def read_page(session: AsyncSession, wanted: Wanted, caller: Caller, after: int, limit: int) -> Page:
@@ -60,6 +62,14 @@ async def read_page(session: AsyncSession, wanted: Wanted, caller: Caller, after
         size += sum(len(logged.envelope) for logged in part)
         until = part[-1].position if len(part) == most else reach
     return Page(found, until, until < end)
+
+
+async def newest(session: AsyncSession, caller: Caller, limit: int) -> list[Logged]:
+    """The newest events that may be seen, the newest first, among the last `WINDOW` of the log."""
+    end = await head(session)
+    where = (EventRow.position > end - WINDOW, _visible(caller))
+    rows = await session.execute(select(*_COLUMNS).where(*where).order_by(EventRow.position.desc()).limit(limit))
+    return [_logged(row) for row in rows]
 
 
 def _asked(wanted: Wanted) -> list[ColumnElement[bool]]:
@@ -80,6 +90,10 @@ def _visible(caller: Caller) -> ColumnElement[bool]:
     if caller.everywhere:
         return true()
     return or_(false(), *(EventRow.area.startswith(prefix, autoescape=True) for prefix in caller.areas))
+
+
+def _logged(row: Sequence[Any]) -> Logged:
+    return Logged(row[0], row[1], row[2], row[3], dict(zip(SCALES, row[4:7], strict=True)), row[7])
 
 
 def _pattern(glob: str) -> str:

@@ -1,0 +1,122 @@
+"""What the page shows of the city, and how long one overview serves all who look: pure rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from shared.vocabulary import Text
+
+WINDOW_H = 24
+"""Hours that the indicators look back."""
+MOST_ROWS = 100
+"""Rows of each list."""
+MOST_EVENTS = 40
+AT_MOST_EVERY_S = 2.0
+"""However much happens and however many look, the sectors are not asked more often."""
+CALM_S = 30.0
+"""How often they are asked while nothing happens."""
+
+Amount = tuple[int, float]
+"""How many values, and their sum."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indicator:
+    """A number for each area: rows counted, or the mean of a field."""
+
+    id: str
+    title: Text
+    dataset: str
+    filter: str | None = None
+    mean_of: str | None = None
+    """The field whose mean is shown; rows are counted if there is none."""
+    unit: str | None = None
+    """UCUM code."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """Rows that are shown one by one, the newest first."""
+
+    id: str
+    dataset: str
+    ends: str
+    """Field that is null as long as the thing goes on; rows that are over are left out."""
+
+
+INDICATORS = (
+    Indicator(id="calls", title=Text("接警", "Calls for service"), dataset="fire.calls"),
+    Indicator(
+        id="pm25",
+        title=Text("PM2.5 均值", "PM2.5, mean"),
+        dataset="env.observations",
+        filter="property = 'pm25' AND quality <= 2",
+        mean_of="value",
+        unit="ug/m3",
+    ),
+    Indicator(id="food", title=Text("食品检查不合格", "Failed food inspections"), dataset="food.inspections", filter="failed = true"),
+    Indicator(id="traffic", title=Text("交通事件", "Traffic incidents"), dataset="traffic.incidents"),
+)
+LISTS = (
+    Listed(id="incidents", dataset="hub.incidents", ends="closed_at"),
+    Listed(id="warnings", dataset="hub.warnings", ends="ended_at"),
+    Listed(id="outlines", dataset="env.outlines", ends="lifted_at"),
+    Listed(id="closures", dataset="traffic.closures", ends="ended_at"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The state of the hub by which an overview is judged: the end of its event log, and how its sources are."""
+
+    position: int
+    health: tuple[tuple[str, str], ...]
+
+
+def still_serves(made: Moment, age_s: float, now: Moment, after: int) -> bool:
+    """Whether an overview may be given once more to somebody who knows of events up to `after`.
+
+    A young one serves unless it does not know those events; an older one as long as nothing has happened since, and for `CALM_S` at most.
+    """
+    if made.position < min(after, now.position):
+        return False
+    return age_s < AT_MOST_EVERY_S or (age_s < CALM_S and made == now)
+
+
+def added_up(rows: Iterable[tuple[str | None, str | None, str, int, float | None]]) -> tuple[list[list[Any]], list[list[Any]]]:
+    """From cells of district, town and hour to what is drawn: `[district, town, n, sum]` and `[district, hour, n, sum]`.
+
+    Counts and sums add up; means are divided where they are shown.
+    """
+    places: dict[tuple[str | None, str | None], Amount] = {}
+    hours: dict[tuple[str | None, str], Amount] = {}
+    for district, town, hour, number, total in rows:
+        if number:
+            _add(places, (district, town), number, total or 0.0)
+            _add(hours, (district, hour), number, total or 0.0)
+    return _listed(places), _listed(hours)
+
+
+def _add(into: dict[Any, Amount], key: tuple[Any, ...], number: int, total: float) -> None:
+    before = into.get(key, (0, 0.0))
+    into[key] = (before[0] + number, before[1] + total)
+
+
+def _listed(amounts: Mapping[tuple[Any, ...], Amount]) -> list[list[Any]]:
+    ordered = sorted(amounts.items(), key=lambda item: tuple(str(part or "") for part in item[0]))
+    return [[*key, number, round(total, 6)] for key, (number, total) in ordered]
+
+
+PartState = Literal["ok", "failed", "absent"]
+
+
+def is_complete(parts: Sequence[Mapping[str, Any]], sources: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether everything that is shown rests on fresh answers of all who could give one, and no sector that might speak is silent."""
+    asked = [part for part in parts if part["state"] != "absent"]
+    return (
+        bool(asked)
+        and all(part["state"] == "ok" and part["coverage"]["complete"] for part in asked)
+        and all(source["health"] == "up" for source in sources if source["kind"] != "city")
+    )
