@@ -1,0 +1,134 @@
+"""Closures as they cross HTTP, and the geometries that close roads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from shared.row_models import AreaCode, OffsetTime, PlainText, RowModel
+
+MOST_POINTS = 10_000
+"""Points of one geometry; the event with it must stay below 64 KiB, which some 2,500 fill."""
+MOST_EVENT_POINTS = 2_000
+Position = Annotated[list[float], Field(min_length=2, max_length=3)]
+Line = Annotated[list[Position], Field(min_length=2, max_length=MOST_POINTS)]
+Ring = Annotated[list[Position], Field(min_length=4, max_length=MOST_POINTS)]
+Rings = Annotated[list[Ring], Field(min_length=1, max_length=1_000)]
+Reason = Literal["incident", "works", "event", "weather", "other"]
+
+
+class PointShape(RowModel):
+    type: Literal["Point"]
+    coordinates: Position
+
+
+class LineShape(RowModel):
+    type: Literal["LineString"]
+    coordinates: Line
+
+
+class LinesShape(RowModel):
+    type: Literal["MultiLineString"]
+    coordinates: Annotated[list[Line], Field(min_length=1, max_length=1_000)]
+
+
+class PolygonShape(RowModel):
+    type: Literal["Polygon"]
+    coordinates: Rings
+
+
+class PolygonsShape(RowModel):
+    type: Literal["MultiPolygon"]
+    coordinates: Annotated[list[Rings], Field(min_length=1, max_length=1_000)]
+
+
+Shape = Annotated[PointShape | LineShape | LinesShape | PolygonShape | PolygonsShape, Field(discriminator="type")]
+
+
+def positions(geometry: Any) -> list[list[float]]:
+    """All points of a shape."""
+    found, parts = [], [geometry.coordinates]
+    while parts:
+        part = parts.pop()
+        if isinstance(part[0], list):
+            parts += part
+        else:
+            found.append(part)
+    return found
+
+
+def _bounded(geometry: Any) -> Any:
+    points = positions(geometry)
+    if len(points) > MOST_POINTS:
+        raise ValueError(f"at most {MOST_POINTS} points")
+    if any(abs(point[0]) > 180 or abs(point[1]) > 90 for point in points):
+        raise ValueError("coordinates are longitude and latitude in degrees, WGS 84")
+    if geometry.type.endswith("Polygon"):
+        rings = geometry.coordinates if geometry.type == "Polygon" else [ring for rings in geometry.coordinates for ring in rings]
+        if any(ring[0][:2] != ring[-1][:2] for ring in rings):
+            raise ValueError("the rings of a polygon end where they begin (RFC 7946, 3.1.6)")
+    return geometry
+
+
+Geometry = Annotated[Shape, AfterValidator(_bounded)]
+"""A GeoJSON geometry, WGS 84."""
+
+
+def _publishable(geometry: Any) -> Any:
+    if len(positions(geometry)) > MOST_EVENT_POINTS:
+        raise ValueError(f"a closure has at most {MOST_EVENT_POINTS} points")
+    return geometry
+
+
+class ClosureIn(RowModel):
+    """Roads that are closed, or will be."""
+
+    reason: Reason
+    note: PlainText | None = None
+    begins_at: Annotated[OffsetTime | None, Field(description="Now if not given")] = None
+    ends_at: Annotated[OffsetTime | None, Field(description="Until somebody ends it if not given")] = None
+    area: Annotated[AreaCode | None, Field(description="Area code; found from the geometry if not given")] = None
+    regarding: Annotated[str | None, Field(pattern=r"^(incidents|releases)/[A-Za-z0-9._~-]{1,64}$", description="What it belongs to: incidents/<id>")] = None
+    geometry: Annotated[Geometry, AfterValidator(_publishable), Field(description="The closed area, or a line along the closed road; GeoJSON, WGS 84")]
+
+    @model_validator(mode="after")
+    def _lasting(self) -> Self:
+        if self.begins_at is not None and self.ends_at is not None and self.ends_at <= self.begins_at:
+            raise ValueError("ends_at comes after begins_at")
+        return self
+
+
+class Revised(RowModel):
+    """What is different from now on; what is not given stays."""
+
+    note: PlainText | None = None
+    begins_at: OffsetTime | None = None
+    ends_at: OffsetTime | None = None
+    geometry: Annotated[Geometry, AfterValidator(_publishable)] | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("give what changes")
+        return self
+
+
+class ClosureOut(BaseModel):
+    """A closure as it stands."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True, extra="ignore")
+
+    id: str
+    revision: int
+    reason: str
+    note: str | None
+    begins_at: OffsetTime
+    ends_at: OffsetTime | None
+    ended_at: OffsetTime | None
+    regarding: str | None
+    release: str | None
+    area: str
+    arcs: Annotated[int, Field(description="How many arcs of the network it closes")]
+    network: Annotated[str | None, Field(description="Version of the network in which they were counted")]
+    geometry: dict[str, Any] | None

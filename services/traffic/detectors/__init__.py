@@ -1,0 +1,1 @@
+"""Detectors: what they measure, and which speeds hold now."""

@@ -1,0 +1,1 @@
+"""Incidents on roads, as they are reported or as a registry has them."""
