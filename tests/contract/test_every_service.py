@@ -1,7 +1,9 @@
-"""Nothing that a client sends ends in a server error: requests made from every service's own OpenAPI description."""
+"""What holds for every service: nothing that a client sends ends in a server error, every route needs a token, GIS tools open it as it is."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from owslib.ogcapi.features import Features
 
 from ops.services import present
 from tests.ops.running_city import RunningCity, free_port_base
@@ -92,6 +95,27 @@ def test_every_route_needs_a_token_but_the_listed_ones(running_city: RunningCity
                 open_routes.add((method.upper(), path))
     listed = PUBLIC_AT_THE_HUB if service == "hub" else set()
     assert {(method, path) for method, path in open_routes if path not in PUBLIC} == listed
+
+
+@pytest.mark.parametrize("service", present())
+def test_gdal_and_owslib_open_every_service_as_it_is(running_city: RunningCity, service: str) -> None:
+    client = "analyst" if service == "hub" else f"{service}-system"
+    bearer = f"Bearer {running_city.command('token', client, '--resource', service).stdout.strip()}"
+    url = running_city.run_file()["services"][service]["url"]
+    features = Features(url, headers={"Authorization": bearer})
+    names = [found["id"] for found in features.collections()["collections"]]
+    assert names
+    for name in names:
+        assert features.collection_schema(name)["properties"]
+        assert features.collection_items(name, limit=2)["type"] == "FeatureCollection"
+    if shutil.which("ogrinfo") is None:
+        pytest.skip("ogrinfo is missing (Debian: gdal-bin); OWSLib read every collection")
+    environment = {**os.environ, "GDAL_HTTP_HEADERS": f"Authorization: {bearer}", "no_proxy": "127.0.0.1"}
+    done = subprocess.run(["ogrinfo", "-ro", "-so", "-al", f"OAPIF:{url}"], capture_output=True, text=True, env=environment, timeout=60, check=False)
+    told = done.stdout + done.stderr
+    assert done.returncode == 0, told
+    assert "ERROR" not in told, told
+    assert all(f"Layer name: {name}" in told for name in names), told
 
 
 def test_deep_filters_never_reach_the_parser(running_city: RunningCity) -> None:
