@@ -70,7 +70,8 @@ def _closed_by(network: Network, geometry: shapely.Geometry) -> Mask:
     closed = np.zeros(network.arcs, np.bool_)
     if not len(near):
         return closed
-    lines = _lines(network, near)
+    points, owner = network.lines(near)
+    lines = shapely.linestrings(plane.metres(points[:, 0], points[:, 1]), indices=owner)
     shapely.prepare(zone)
     hit = shapely.intersects(zone, lines)
     if geometry.geom_type in ("LineString", "LinearRing"):
@@ -83,20 +84,3 @@ def _closed_by(network: Network, geometry: shapely.Geometry) -> Mask:
 def _widened(box: NDArray[np.float64], by_x: float, by_y: float) -> tuple[float, float, float, float]:
     west, south, east, north = box
     return west - by_x, south - by_y, east + by_x, north + by_y
-
-
-def _lines(network: Network, arcs: NDArray[np.intp]) -> NDArray[np.object_]:
-    """The lines of some arcs in metres of the network's plane."""
-    start, counts = network.line_start[arcs].astype(np.int64), np.diff(network.line_start)[arcs].astype(np.int64)
-    owner = np.repeat(np.arange(len(arcs)), counts + 2)
-    first = np.concatenate([[0], np.cumsum(counts + 2)])
-    inner = np.ones(first[-1], np.bool_)
-    inner[first[:-1]] = inner[first[1:] - 1] = False
-    lon, lat = np.empty(first[-1]), np.empty(first[-1])
-    into = np.concatenate([[0], np.cumsum(counts)])
-    points = np.repeat(start - into[:-1], counts) + np.arange(into[-1])
-    for full, ends, between in ((lon, network.lon, network.line_lon), (lat, network.lat, network.line_lat)):
-        full[first[:-1]], full[first[1:] - 1] = ends[network.tail[arcs]], ends[network.head[arcs]]
-        full[inner] = between[points]
-    made: NDArray[np.object_] = shapely.linestrings(network.plane.metres(lon, lat), indices=owner)
-    return made

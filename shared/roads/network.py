@@ -91,10 +91,22 @@ class Network:
 
     def line(self, arc: int) -> Floats:
         """(k, 2) Longitude and latitude along an arc, ends included."""
-        inner = slice(int(self.line_start[arc]), int(self.line_start[arc + 1]))
-        tail, head = self.tail[arc], self.head[arc]
-        lon = np.concatenate([self.lon[[tail]], self.line_lon[inner], self.lon[[head]]])
-        return np.column_stack([lon, np.concatenate([self.lat[[tail]], self.line_lat[inner], self.lat[[head]]])])
+        points, _ = self.lines(np.asarray([arc]))
+        return points
+
+    def lines(self, arcs: NDArray[np.intp]) -> tuple[Floats, NDArray[np.intp]]:
+        """(k, 2) Longitude and latitude along some arcs, ends included, one after another; and (k) which of the arcs each point belongs to."""
+        counts = np.diff(self.line_start)[arcs].astype(np.int64)
+        first = np.concatenate([[0], np.cumsum(counts + 2)])
+        inner = np.ones(first[-1], np.bool_)
+        inner[first[:-1]] = inner[first[1:] - 1] = False
+        into = np.concatenate([[0], np.cumsum(counts)])
+        between = np.repeat(self.line_start[arcs] - into[:-1], counts) + np.arange(into[-1])
+        points = np.empty((first[-1], 2))
+        for column, (ends, inside) in enumerate(((self.lon, self.line_lon), (self.lat, self.line_lat))):
+            points[first[:-1], column], points[first[1:] - 1, column] = ends[self.tail[arcs]], ends[self.head[arcs]]
+            points[inner, column] = inside[between]
+        return points, np.repeat(np.arange(len(arcs)), counts + 2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -222,8 +222,8 @@ class Reach:
         end = self.hub if self.backwards else self.points[place]
         last = float(network.lon[way[-1]]), float(network.lat[way[-1]])
         arcs = self._arcs(way)
-        lines = [network.line(arc)[1:] for arc in arcs]
-        line = np.concatenate([[[network.lon[way[0]], network.lat[way[0]]]], *lines])
+        points, owner = network.lines(arcs)
+        line = points[np.append(True, owner[1:] == owner[:-1])] if len(arcs) else np.asarray([[network.lon[way[0]], network.lat[way[0]]]])
         length_m = float(network.length_m[arcs].sum(dtype=np.float64))
         left_m = float(apart_m(*last, *end))
         return Route(float(self.seconds[place]), length_m, line, last if enclosed else end, left_m, enclosed)

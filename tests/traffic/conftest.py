@@ -63,7 +63,8 @@ class Traffic:
 
     async def way(self, start: tuple[float, float], end: tuple[float, float], vehicle: str = "car") -> Any:
         """The answer of GET /route."""
-        return await self.call("GET", "/route", **{"from": f"{start[0]},{start[1]}", "to": f"{end[0]},{end[1]}", "vehicle": vehicle})
+        asked: Any = {"from": f"{start[0]},{start[1]}", "to": f"{end[0]},{end[1]}", "vehicle": vehicle}
+        return await self.call("GET", "/route", **asked)
 
     def sql(self, statement: str, *arguments: Any) -> list[Any]:
         return self.city.sql(self.settings, statement, *arguments)

@@ -161,7 +161,8 @@ def drawn(network: Network, facts: pa.Table) -> pa.Table:
         f"{tail}-{head}" if not again else f"{tail}-{head}-{again + 1}"
         for tail, head, again in zip(tails.tolist(), heads.tolist(), number.tolist(), strict=True)
     ]
-    lines = np.array([shapely.LineString(network.line(arc)) for arc in range(network.arcs)], dtype=object)
+    points, owner = network.lines(place)
+    lines = shapely.linestrings(points.round(7), indices=owner)
     least_x, most_x, least_y, most_y = network.boxes
     columns = {
         "id": pa.array(ids),
@@ -169,7 +170,7 @@ def drawn(network: Network, facts: pa.Table) -> pa.Table:
         "to_node": pa.array(heads).cast(pa.string()),
         **{name: facts[name] for name in ("way", "name", "road_class", "lanes")},
         **{name: getattr(network, name).astype(np.float64).round(3) for name in ("length_m", "car_s", "siren_s")},
-        "geometry": pa.array(shapely.to_geojson(shapely.set_precision(lines, 0)).tolist()),
+        "geometry": pa.array(shapely.to_geojson(lines).tolist()),
         "west": least_x,
         "south": least_y,
         "east": most_x,

@@ -9,8 +9,9 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -74,7 +75,7 @@ def _osm(path: Path, form: str, left_out: Counter[str]) -> tuple[Ways, dict[str,
 
     ways, read = Ways(), 0
     source = osmium.FileProcessor(osmium.io.File(str(path), form)).with_locations().with_filter(osmium.filter.EntityFilter(osmium.osm.WAY))
-    for way in source:
+    for way in cast("Iterable[osmium.osm.Way]", source):
         read += 1
         tags = {tag.k: tag.v for tag in way.tags}
         how = driving(tags)
