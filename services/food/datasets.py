@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import get_args
 
 from services.food.inspections.domain import RISKS
@@ -36,6 +37,7 @@ TRACING_LAW = "《食品安全法》第四十二条、第五十条、第五十�
 """Food Safety Law, articles 42, 50 and 53: traceability, records of purchase and sale."""
 RECALL_LAW = "《食品安全法》第六十三条；《食品召回管理办法》；《政务数据共享条例》（国务院令第809号）"
 """Food Safety Law, article 63; Measures for the Administration of Food Recall."""
+_shared = partial(Dataset, owner=OWNER)
 AT_PREMISES = (Join(name="premises", table=premises, on=("premises", "id")),)
 
 
@@ -88,14 +90,13 @@ def _numbered(what_zh: str, what_en: str) -> tuple[Field, ...]:
     )
 
 
-PREMISES = Dataset(
+PREMISES = _shared(
     id="food.premises",
     title=Text("食品生产经营场所", "Food premises"),
     description=Text(
         "生产、贮存、供应或销售食品的场所。坐标缺失时，区域为已知的最粗一级。不含经营者个人信息。",
         "Places where food is made, stored, served or sold. Without coordinates the area is the finest that is known. Nothing about persons.",
     ),
-    owner=OWNER,
     table=premises,
     fields=(
         *_numbered("场所", "premises"),
@@ -111,7 +112,7 @@ PREMISES = Dataset(
     legal_basis=LAW,
 )
 
-INSPECTIONS = Dataset(
+INSPECTIONS = _shared(
     id="food.inspections",
     title=Text("食品安全监督检查", "Food safety inspections"),
     description=Text(
@@ -119,7 +120,6 @@ INSPECTIONS = Dataset(
         "One row for each inspection. Where the source gives only the day, the time is its local beginning. Only some kinds of inspection give a score. "
         "`failed` follows from the score and the findings by the rule that `edition` names.",
     ),
-    owner=OWNER,
     table=inspections,
     joins=AT_PREMISES,
     fields=(
@@ -140,7 +140,7 @@ INSPECTIONS = Dataset(
     legal_basis=LAW,
 )
 
-FINDINGS = Dataset(
+FINDINGS = _shared(
     id="food.findings",
     title=Text("检查发现问题", "Findings of inspections"),
     description=Text(
@@ -148,7 +148,6 @@ FINDINGS = Dataset(
         "One row for each violation. Where the source names no inspection, it belongs to the one of the same premises and time; "
         "if there is none, `inspection` is null.",
     ),
-    owner=OWNER,
     table=findings,
     joins=AT_PREMISES,
     fields=(
@@ -168,11 +167,10 @@ FINDINGS = Dataset(
     legal_basis=LAW,
 )
 
-LABORATORIES = Dataset(
+LABORATORIES = _shared(
     id="food.laboratories",
     title=Text("食品检验机构", "Food laboratories"),
     description=Text("检验食品的机构及其资质认定、认可的编号和有效期。", "Who tests food, with number and last day of its CMA and CNAS accreditations."),
-    owner=OWNER,
     table=laboratories,
     fields=(
         *_numbered("机构", "laboratory"),
@@ -189,11 +187,10 @@ LABORATORIES = Dataset(
     legal_basis=LAW,
 )
 
-SAMPLES = Dataset(
+SAMPLES = _shared(
     id="food.samples",
     title=Text("食品抽样", "Food samples"),
     description=Text("每行一份样品：何时、何地、何种食品、依何计划抽取。", "One row for each sample: what was taken, when, where and by which programme."),
-    owner=OWNER,
     table=samples,
     fields=(
         *_numbered("样品", "sample"),
@@ -212,15 +209,15 @@ SAMPLES = Dataset(
     legal_basis=LAW,
 )
 
-TESTS = Dataset(
+TESTS = _shared(
     id="food.tests",
     title=Text("食品检验结果", "Tests of food samples"),
     description=Text(
-        "每行为一份样品中一项分析物的检验。result 为原报告值；amount 与 limit_value 以 limit_unit 计。判定所依标准表列于 source，注明是否已核对。superseded 表示已由复检取代。",
-        "One row for each analyte of a sample. `result` is as reported; `amount` and `limit_value` are in `limit_unit`. `source` is the standard and table of the "
-        "limit and says whether the figure is verified. `superseded`: a retest took its place.",
+        "每行为一份样品中一项分析物的检验。result 为原报告值；amount 与 limit_value 以 limit_unit 计。"
+        "source 为判定所依标准及表，注明是否已核对。superseded 表示已由复检取代。",
+        "One row for each analyte of a sample. `result` is as reported; `amount` and `limit_value` are in `limit_unit`. `source` is the standard "
+        "and table of the limit and says whether the figure is verified. `superseded`: a retest took its place.",
     ),
-    owner=OWNER,
     table=tests,
     joins=(Join(name="taken", table=samples, on=("sample", "id")),),
     fields=(
@@ -254,11 +251,10 @@ TESTS = Dataset(
     legal_basis=LAW,
 )
 
-LOTS = Dataset(
+LOTS = _shared(
     id="food.lots",
     title=Text("食品批次", "Lots of food"),
     description=Text("每行一批；位置为生产场所。数量以千克、升或件计。", "One row for each lot, at the premises that made it; quantities in kg, L or pieces."),
-    owner=OWNER,
     table=lots,
     joins=AT_PREMISES,
     fields=(
@@ -277,14 +273,13 @@ LOTS = Dataset(
     legal_basis=TRACING_LAW,
 )
 
-MOVEMENTS = Dataset(
+MOVEMENTS = _shared(
     id="food.movements",
     title=Text("批次流向", "Movements of lots"),
     description=Text(
         "批次的发货、收货、投入、产出、销售和处置，可与 GS1 EPCIS 2.0 事件对应。",
         "Lots shipped, received, put in, brought out, sold, disposed of, after the events of GS1 EPCIS 2.0.",
     ),
-    owner=OWNER,
     table=movements,
     joins=(*AT_PREMISES, Join(name="moved", table=lots, on=("lot", "id"))),
     fields=(
@@ -305,13 +300,12 @@ MOVEMENTS = Dataset(
     legal_basis=TRACING_LAW,
 )
 
-NOTICES = Dataset(
+NOTICES = _shared(
     id="food.notices",
     title=Text("已公布的召回与警示", "Published recalls and alerts"),
     description=Text(
         "每行一项公告，译本和更新合为一行。公开信息，不限区域。", "One row for each notice, its translations and updates included. Public, of no area."
     ),
-    owner=OWNER,
     table=notices,
     fields=(
         *_numbered("公告", "notice"),
@@ -334,13 +328,12 @@ NOTICES = Dataset(
 )
 
 _OF_RECALL = Join(name="of", table=recalls, on=("recall", "id"))
-RECALLS = Dataset(
+RECALLS = _shared(
     id="food.recalls",
     title=Text("食品召回", "Recalls of food"),
     description=Text(
         "本市启动的召回；一、二、三级分别须在 24、48、72 小时内启动。", "Recalls of this city; grade I, II and III must start within 24, 48 and 72 h."
     ),
-    owner=OWNER,
     table=recalls,
     fields=(
         *_numbered("召回", "recall"),
@@ -358,11 +351,10 @@ RECALLS = Dataset(
     legal_basis=RECALL_LAW,
 )
 
-RECALL_LOTS = Dataset(
+RECALL_LOTS = _shared(
     id="food.recall_lots",
     title=Text("召回批次", "Lots that are called back"),
     description=Text("召回所指批次及以其为原料的批次。", "The lots named in a recall and those made from them."),
-    owner=OWNER,
     table=recall_lots,
     key=("recall", "lot"),
     joins=(_OF_RECALL,),
@@ -376,11 +368,10 @@ RECALL_LOTS = Dataset(
     legal_basis=RECALL_LAW,
 )
 
-RECALL_PREMISES = Dataset(
+RECALL_PREMISES = _shared(
     id="food.recall_premises",
     title=Text("召回进展", "Progress of recalls"),
     description=Text("每行为一次召回在一处场所的进展。", "One row for each of the premises that a recall concerns."),
-    owner=OWNER,
     table=recall_premises,
     joins=(*AT_PREMISES, _OF_RECALL),
     fields=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -61,9 +62,23 @@ def reasons(answer: dict[str, Any]) -> dict[int, str]:
     return {error["row"]: error["code"] for error in answer["errors"]}
 
 
-@pytest.fixture
-async def food(city: City) -> AsyncIterator[Food]:
+@asynccontextmanager
+async def kitchen_of(city: City) -> AsyncIterator[Food]:
     settings = city.settings("food")
     city.sql(settings, AREAS)
     async with running(create_app(service, settings)) as client:
         yield Food(client, city, settings)
+
+
+@pytest.fixture
+async def food(city: City) -> AsyncIterator[Food]:
+    """A service of its own for each test."""
+    async with kitchen_of(city) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def kitchen(city: City) -> AsyncIterator[Food]:
+    """One service for all tests of a module, which keep apart by the registries that they name."""
+    async with kitchen_of(city) as made:
+        yield made
