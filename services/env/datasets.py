@@ -1,12 +1,12 @@
-"""What the environment service shares: stations, their values, and days made of them."""
+"""What the environment service shares: stations, their values, days made of them, and outlines of releases."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from services.env.models import StationKind, stations
+from services.env.models import StationKind, outlines, stations
 from services.env.observations.schemas import AIR
-from shared.datasets.declaration import Dataset, Field, FieldType, Join, Point
+from shared.datasets.declaration import Dataset, Field, FieldType, Join, Point, Shape
 from shared.series import observations, observations_daily, series
 from shared.vocabulary import Sharing, Text
 
@@ -126,5 +126,37 @@ DAILY = Dataset(
     geometry=Point(),
     freshness=timedelta(days=1),
     sharing=Sharing.UNCONDITIONAL,
+    legal_basis=LAW,
+)
+
+OUTLINES = Dataset(
+    id="env.outlines",
+    title=Text("泄漏影响范围", "Outlines of releases"),
+    description=Text(
+        "每起泄漏的最新影响范围：ERG 距离或高斯烟羽；早先修订见历史（known_at）。",
+        "The newest outline of each release, by guidebook distances or Gaussian plume; earlier revisions are in the history (known_at).",
+    ),
+    owner=OWNER,
+    table=outlines,
+    key="release",
+    fields=(
+        _field("release", "泄漏标识", "Identifier of the release"),
+        _field("revision", "修订号", "Revision", "integer"),
+        _field("substance", "CAS 号", "CAS registry number", required=False),
+        _field("method", "方法", "Method", values=("erg-isolation", "gaussian-plume"), required=False),
+        _field("source", "出处", "Edition and table, or paper and equation", required=False),
+        _field("valid", "方法是否适用", "Whether the method holds", "boolean", required=False),
+        _field("isolation_m", "初始隔离距离", "Initial isolation distance", "number", unit="m", required=False),
+        _field("protective_m", "防护距离", "Protective action distance downwind", "number", unit="m", required=False),
+        _field("wind_from_deg", "风向", "Direction the wind comes from", "number", unit="deg", required=False),
+        _field("wind_speed_m_s", "风速", "Wind speed", "number", unit="m/s", required=False),
+        _field("stability", "稳定度", "Pasquill class", values=tuple("ABCDEF"), required=False),
+        _field("computed_at", "计算时间", "When it was computed", "datetime", required=False),
+        _field("lifted_at", "解除时间", "When it was lifted", "datetime", required=False),
+        *_place(),
+    ),
+    time="computed_at",
+    geometry=Shape(),
+    freshness=timedelta(minutes=1),
     legal_basis=LAW,
 )

@@ -18,7 +18,7 @@ from shared.body.typed import moment_text
 from shared.caller import Caller
 from shared.series import crossings, rollups
 from shared.series.copying import Array, binary, constant, timestamps
-from shared.series.directory import SeriesDirectory
+from shared.series.directory import Key, SeriesDirectory
 from shared.series.plausibility import flag_contradictions
 from shared.series.properties import COUNTED, Observed
 from shared.series.raw import driver_of
@@ -59,6 +59,10 @@ class Loaded:
 
     answer: LoadAnswer
     crossings: list[crossings.Crossing]
+    measured: frozenset[Key] = frozenset()
+    """Feature and property of every series that got a value."""
+    since: datetime | None = None
+    """The earliest time among the values; None if there were none."""
 
 
 async def load(
@@ -82,7 +86,8 @@ async def load(
     answer = batch.rejections.answer(
         taken=int(outcome.taken.sum()), corrected=int(outcome.corrected.sum()), duplicates=batch.duplicates + int(outcome.duplicate.sum())
     )
-    return Loaded(answer, crossed)
+    measured = (batch.known[series] for series in np.unique(batch.series).tolist())
+    return Loaded(answer, crossed, frozenset((one.feature, one.property) for one in measured), rollups.moment(int(batch.time.min())))
 
 
 def _months(batch: Batch) -> list[date]:

@@ -1,4 +1,4 @@
-"""Bulk loads of observations: check → load → record crossings."""
+"""Bulk loads of observations: check → load → record crossings → follow the wind around releases."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from services.env.observations.schemas import AIR
+from services.env.outlines.actions import WIND, follow_wind
 from shared.auth import Caller, may
 from shared.batches import LoadAnswer
 from shared.body import MEDIA_TYPES, LoadSlot, read_body, rows_of
@@ -68,6 +69,8 @@ async def load_observations(
     async def work() -> dict[str, Any]:
         loaded = await load(session, rows, AIR, directory, caller, now, correct=correct)
         record_all(session, [_exceeded(crossing) for crossing in loaded.crossings])
+        if any(measured in WIND for _, measured in loaded.measured):
+            await follow_wind(session, caller.subject, now)
         return loaded.answer.as_dict()
 
     return await once(work, body_digest=body.digest)
