@@ -40,7 +40,7 @@ async def save_lots(session: AsyncSession, batch: Checked[LotIn], caller: Caller
     known = await known_premises(session, set(named.values()))
     rows: dict[int, dict[str, Any]] = {}
     for number, row in list(batch.rows.items()):
-        if not caller.sees_area(known.get(named[number])):
+        if named[number] not in known or not caller.sees_area(known[named[number]]):
             batch.reject(number, "premises", "unknown-premises", f"No premises {row.premises!r} are recorded. Load premises first.")
             continue
         registry = row.registry or city
@@ -67,7 +67,7 @@ async def save_movements(session: AsyncSession, batch: Checked[MovementIn], call
         quantity, unit = in_unit_of_record(row.quantity, row.unit)
         lot, place = identifier(registry, row.lot), identifier(registry, row.premises)
         partner = identifier(registry, row.partner) if row.partner else None
-        fault = _fault(row, caller.sees_area(there.get(place)), partner is None or partner in there, there_lots.get(lot), unit)
+        fault = _fault(row, place in there and caller.sees_area(there[place]), partner is None or partner in there, there_lots.get(lot), unit)
         if fault:
             batch.reject(number, *fault)
             continue

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, Integer, Row, Select, Table, Text, and_, any_, cast, func, literal, null, select, union_all
+from sqlalchemy import CTE, Integer, Row, Select, Table, Text, and_, any_, cast, collate, func, literal, null, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -56,7 +56,9 @@ def reach(starts: Collection[str], direction: Direction, max_depth: int, known_a
     """Lots and their depths: WITH RECURSIVE … UNION, which ends at `max_depth` also where a lot is part of itself."""
     one, other = (_of(movements, known_at).alias(name) for name in ("one", "other"))
     into, out = ("input", "output") if direction == "forward" else ("output", "input")
-    begun = select(func.unnest(literal(sorted(starts), _KEYS)).label("lot"), literal(0, Integer).label("depth")).cte(f"reach_{direction}", recursive=True)
+    begun = select(collate(func.unnest(literal(sorted(starts), _KEYS)), "C").label("lot"), literal(0, Integer).label("depth")).cte(
+        f"reach_{direction}", recursive=True
+    )
     step = (
         select(other.c.lot, begun.c.depth + 1)
         .select_from(begun)
