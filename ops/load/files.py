@@ -7,10 +7,21 @@ from pathlib import Path
 
 from ops.load.chunks import Chunk, cut
 from ops.load.delimited import read_csv
+from ops.load.feeds import read_feed
 from ops.load.mapping import CannotMap, FileForm, FileMapping
 from ops.load.records import read_lines, read_whole
 
-ENDINGS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".geojson": "geojson"}
+ENDINGS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".json": "json",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".geojson": "geojson",
+    ".rss": "rss",
+    ".xml": "rss",
+}
 COMPRESSED = {".gz", ".bz2", ".zst", ".lz4"}
 
 
@@ -29,6 +40,8 @@ def _read(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
     name = _format(path, form)
     if name == "csv":
         return read_csv(path, form, mapping.sources)
+    if name == "rss":
+        return read_feed(path, form)
     return read_lines(path, form) if name == "ndjson" else read_whole(path, form, features=name == "geojson")
 
 

@@ -57,7 +57,7 @@ class Target(_Part):
 class FileForm(_Part):
     """How the file is written."""
 
-    format: Literal["csv", "json", "ndjson", "geojson"] | None = None
+    format: Literal["csv", "json", "ndjson", "geojson", "rss"] | None = None
     """What the file's name tells, if not given."""
     encoding: str = "utf-8"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","

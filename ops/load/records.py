@@ -35,7 +35,7 @@ def read_lines(path: Path, form: FileForm) -> Iterator[Chunk]:
                     found.append((number, orjson.loads(line)))
                 except orjson.JSONDecodeError as error:
                     bad.append(Fault(number, "invalid-json", f"The line is not JSON: {error}."))
-            yield _chunk(found, bad)
+            yield records_chunk(found, bad)
 
 
 def read_whole(path: Path, form: FileForm, *, features: bool) -> Iterator[Chunk]:
@@ -54,7 +54,7 @@ def read_whole(path: Path, form: FileForm, *, features: bool) -> Iterator[Chunk]
         raise CannotMap(f"{path} holds no {'GeoJSON features' if features else 'JSON array of objects'}.")
     rows = enumerate(found, start=1)
     while some := list(islice(rows, LINES)):
-        yield _chunk(some, [])
+        yield records_chunk(some, [])
 
 
 def _feature(feature: Any) -> Any:
@@ -65,7 +65,8 @@ def _feature(feature: Any) -> Any:
     return {"id": feature.get("id"), **(feature.get("properties") or {}), **shape}
 
 
-def _chunk(found: Iterable[Numbered], bad: list[Fault]) -> Chunk:
+def records_chunk(found: Iterable[Numbered], bad: list[Fault]) -> Chunk:
+    """Numbered records as a chunk; those that are no objects join `bad`."""
     rows, lines = [], []
     for number, each in found:
         if isinstance(each, dict):
