@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from services.fire.calls.domain import GOOD, KINDS, PRIORITIES, SUSPECT, UNIT_KINDS
-from services.fire.models import calls, responses
+from services.fire.incidents.domain import STATES as INCIDENT_STATES
+from services.fire.models import calls, hydrants, incidents, responses, stations, unit_positions, unit_status, units
+from services.fire.stations.domain import HYDRANT_KINDS, STATES, STATION_KINDS, STATION_STATES
 from shared.datasets.declaration import Dataset, Field, FieldType, Join, Point
 from shared.vocabulary import Text
 
@@ -111,4 +113,120 @@ RESPONSES = Dataset(
     geometry=Point(lon="calls.lon", lat="calls.lat"),
     freshness=timedelta(hours=1),
     legal_basis=LAW,
+)
+
+
+def _place() -> tuple[Field, ...]:
+    return (
+        _field("area", "区域代码", "Area code", definition="GB/T 2260, GB/T 10114", required=True),
+        _field("lon", "经度", "Longitude, WGS 84", "number", unit="deg"),
+        _field("lat", "纬度", "Latitude, WGS 84", "number", unit="deg"),
+    )
+
+
+INCIDENTS = Dataset(
+    id="fire.incidents",
+    title=Text("警情事件", "Incidents"),
+    description=Text(
+        "每行一个事件：同类、同地、同时的多次接警合为一个；各时刻由出动力量的状态得出。",
+        "One row for each incident: calls alike in kind, time and place are one. Its moments follow from the states of the units that were sent.",
+    ),
+    owner=OWNER,
+    table=incidents,
+    fields=(
+        _field("id", "事件标识", "Identifier (ULID)", required=True),
+        _field("kind", "警情类型", "Kind", values=KINDS, required=True),
+        _field("priority", "优先级", "Priority", values=PRIORITIES, required=True),
+        _field("state", "状态", "State", values=INCIDENT_STATES, required=True),
+        _field("opened_at", "开始时间", "When the first call or report came in", "datetime", required=True),
+        _field("closed_at", "结束时间", "When all units were free again", "datetime"),
+        *_place(),
+        _field("release", "泄漏标识", "The release that it is about"),
+        _field("calls", "接警数", "Number of calls", "integer", unit="1", minimum=0, required=True),
+        _field("units", "出动力量数", "Number of units that were sent", "integer", unit="1", minimum=0, required=True),
+        _field("dispatched_at", "首次派出时间", "When the first unit was dispatched", "datetime"),
+        _field("on_scene_at", "首个力量到场时间", "When the first unit was on scene", "datetime"),
+        _field("assembled_at", "首批力量全部到场时间", "When the whole first assignment was on scene", "datetime"),
+        _field("response_s", "响应时间", "Opened to the first unit on scene", "number", unit="s", minimum=0),
+        _field("assembly_s", "首批集结用时", "First dispatch to the whole first assignment on scene", "number", unit="s", minimum=0),
+    ),
+    time="opened_at",
+    geometry=Point(),
+    freshness=timedelta(hours=1),
+    legal_basis=LAW,
+)
+
+STATIONS = Dataset(
+    id="fire.stations",
+    title=Text("消防站与医疗点", "Stations and facilities"),
+    description=Text(
+        "消防站、急救站、医院。发布者为模型而虚设的站注明 artificial，已停用的注明 closed。",
+        "Fire stations, ambulance stations, hospitals. Stations that a publisher made up for a model are `artificial`, those no longer used `closed`.",
+    ),
+    owner=OWNER,
+    table=stations,
+    key="code",
+    fields=(
+        _field("code", "代码", "Code", required=True),
+        _field("kind", "类型", "Kind", values=STATION_KINDS, required=True),
+        _field("status", "状况", "Status", values=STATION_STATES, required=True),
+        _field("name_zh", "中文名称", "Name in Chinese"),
+        _field("name_en", "外文名称", "Name in another language"),
+        _field("address", "地址", "Address"),
+        _field("vehicles", "车位数", "Vehicles that it has room for", "integer", unit="1", minimum=0),
+        _field("note", "备注", "The publisher's note"),
+        *_place(),
+    ),
+    geometry=Point(),
+    legal_basis=LAW,
+)
+
+UNITS = Dataset(
+    id="fire.units",
+    title=Text("出动力量", "Units"),
+    description=Text(
+        "车辆及其车组，不含个人：状态、所属站、最近位置。过去的位置不保存，回溯查询时位置为空。",
+        "Vehicles with their crews, no persons: state, home station, newest position. Past positions are not kept: as of a past moment they are null.",
+    ),
+    owner=OWNER,
+    table=units,
+    key="code",
+    joins=(Join(name="status", table=unit_status, on=("code", "unit")), Join(name="position", table=unit_positions, on=("code", "unit"))),
+    fields=(
+        _field("code", "代码", "Code", required=True),
+        _field("kind", "类型", "Kind", values=UNIT_KINDS, required=True),
+        _field("station", "所属站", "Home station"),
+        _field("name_zh", "中文名称", "Name in Chinese"),
+        _field("name_en", "外文名称", "Name in another language"),
+        _field("capabilities", "能力", "Capabilities, words separated by commas", required=True),
+        _field("area", "区域代码", "Area code of its home", definition="GB/T 2260, GB/T 10114", required=True),
+        _field("state", "状态", "State", column="status.state", values=STATES),
+        _field("state_at", "状态起始时间", "Since when", "datetime", column="status.state_at"),
+        _field("incident", "所在事件", "Incident that it is assigned to", column="status.incident"),
+        _field("lon", "经度", "Longitude of the newest position, WGS 84", "number", column="position.lon", unit="deg"),
+        _field("lat", "纬度", "Latitude of the newest position, WGS 84", "number", column="position.lat", unit="deg"),
+        _field("position_at", "定位时间", "When it was there", "datetime", column="position.at"),
+    ),
+    geometry=Point(lon="position.lon", lat="position.lat"),
+    freshness=timedelta(minutes=10),
+    legal_basis=LAW,
+)
+
+HYDRANTS = Dataset(
+    id="fire.hydrants",
+    title=Text("消防水源", "Hydrants"),
+    description=Text("消火栓及其他取水点。流量未知的为空。", "Hydrants and other places to take water from. The flow is null where it is unknown."),
+    owner=OWNER,
+    table=hydrants,
+    key="code",
+    fields=(
+        _field("code", "代码", "Code", required=True),
+        _field("kind", "类型", "Kind", values=HYDRANT_KINDS, required=True),
+        _field("flow_l_s", "流量", "Flow", "number", unit="L/s", minimum=0),
+        _field("in_service", "可用", "Whether it can be used", "boolean", required=True),
+        _field("note", "备注", "The publisher's note"),
+        *_place(),
+    ),
+    geometry=Point(),
+    legal_basis="《消防法》第二十八条、第二十九条（消火栓与公共消防设施）；《政务数据共享条例》（国务院令第809号）",
 )

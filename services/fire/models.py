@@ -185,10 +185,10 @@ incidents = Table(
     Column("area", Key, nullable=False),
     Column("lon", Double),
     Column("lat", Double),
-    Column("call", Key, ForeignKey(calls.c.id), nullable=False),
+    Column("call", Key, ForeignKey(calls.c.id)),
     Column("release", Key),
     Column("regarding", Text),
-    Column("calls", Integer, nullable=False, server_default=text("1")),
+    Column("calls", Integer, nullable=False),
     Column("units", Integer, nullable=False, server_default=text("0")),
     Column("dispatched_at", Moment),
     Column("on_scene_at", Moment),
@@ -198,7 +198,8 @@ incidents = Table(
     *recorded_columns(),
     CheckConstraint("(lon IS NULL) = (lat IS NULL)", name="point"),
 )
-"""`call` is the first one; the responses of units are recorded with it. From `units` on, columns follow from the assignments."""
+"""`call` is the first one; the responses of units are recorded with it, so an incident without calls gets one when units are sent.
+From `units` on, columns follow from the assignments."""
 Index("ix_incidents_opened_at", incidents.c.opened_at)
 Index("ix_incidents_area", incidents.c.area)
 Index("ix_incidents_open", incidents.c.opened_at, postgresql_where=incidents.c.closed_at.is_(None))

@@ -66,8 +66,8 @@ class Fire:
     def rows(self, table: str) -> list[dict[str, Any]]:
         return [dict(row) for row in self.city.sql(self.settings, f"SELECT * FROM {table} ORDER BY id")]
 
-    def events(self) -> list[str]:
-        return [row["subject"] for row in self.city.sql(self.settings, "SELECT subject FROM outbox ORDER BY position")]
+    def events(self, what: str = "calls") -> list[str]:
+        return [row["subject"] for row in self.city.sql(self.settings, "SELECT subject FROM outbox ORDER BY position") if row["subject"].startswith(what)]
 
 
 def counts(answer: dict[str, Any]) -> tuple[int, int, int, int]:

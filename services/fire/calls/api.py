@@ -10,8 +10,10 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.fire.calls.actions import identifier, response_values, save_calls, save_responses, sum_up
+from services.fire.calls.domain import is_news
 from services.fire.calls.performance import performance
 from services.fire.calls.schemas import CallIn, CallOut, Performance, ResponseIn, UnitReport
+from services.fire.incidents.actions import open_or_join, opening_of
 from services.fire.models import calls, responses
 from shared.auth import Caller, may
 from shared.batches import LoadAnswer
@@ -71,7 +73,10 @@ async def load_responses(
 
 @router.post("/calls", summary="Record a call", status_code=201, responses={201: {"model": CallOut}}, response_class=Response)
 async def record_call(request: Request, call: CallIn, session: Session, once: Repeatable, caller: Writer, now: Now) -> Response:
-    """Record a call that has just come in; it becomes an event at once. The same call again gives the same answer."""
+    """Record a call that has just come in; it becomes an event at once. The same call again gives the same answer.
+
+    An emergency opens an incident, or joins one of its kind that was opened within ten minutes and 300 m and is still open.
+    """
 
     async def work() -> CallOut:
         runtime = request.app.state.runtime
@@ -80,6 +85,9 @@ async def record_call(request: Request, call: CallIn, session: Session, once: Re
             first = answer.errors[0]
             kind = Conflict if first.code == "conflict" else InvalidBody
             raise kind(first.detail, pointer=first.pointer.removeprefix("/0") or None)
+        if answer.taken and call.priority == "emergency" and is_news(call.received_at, now):
+            row = await _found(session, identifier(call.registry or runtime.settings.city, call.number), caller)
+            await open_or_join(session, opening_of(row), caller.subject)
         return await _shown(session, await _found(session, identifier(call.registry or runtime.settings.city, call.number), caller))
 
     return await once(work, status=201)

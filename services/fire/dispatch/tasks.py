@@ -1,0 +1,181 @@
+"""Looks at incidents of which something is wanted: gathers, sends units, informs crews; one transaction at the end of each look."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy import true
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.fire.crews.actions import inform
+from services.fire.crews.client import Card, ask_card
+from services.fire.crews.reading import compose, inside_of
+from services.fire.dispatch.actions import LEASE_S, claim_due, give_back, reserve, send, served, try_again
+from services.fire.dispatch.client import Travel, travel
+from services.fire.dispatch.domain import Candidate, Need, choose, outstanding, staging, worth_asking
+from services.fire.dispatch.reading import Case, available_units, closed_now, needs_of, read_case
+from services.fire.stations.reading import hydrants_near
+from services.fire.stations.schemas import HydrantNear
+from shared.events.fire import UnitsDispatched
+from shared.outbox.record import record
+from shared.runtime import Runtime
+
+POLL_S = 1.0
+"""How long work may go unnoticed whose process died."""
+JOB_S = LEASE_S - 1.0
+RETRY_S = (2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
+"""When what was missing is tried again."""
+GIVE_UP = 60
+HYDRANTS_M, HYDRANTS = 500, 5
+_log = structlog.get_logger("dispatch")
+
+
+async def keep_dispatching(runtime: Runtime) -> None:
+    """Do what is wanted until cancelled; what a dead process left undone is found within seconds."""
+    dispatcher = runtime.own.dispatcher
+    while True:
+        try:
+            async with runtime.sessions() as session, session.begin():
+                due = await claim_due(session, dispatcher.name, retry_short=dispatcher.take_freed())
+            dispatcher.ready.update(due)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            _log.warning("work cannot be read", error=repr(error))
+        looked = time.monotonic()
+        while time.monotonic() - looked < POLL_S and not dispatcher.freed:
+            for incident in dispatcher.startable():
+                dispatcher.run(incident, look_at(runtime, incident))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, looked + POLL_S - time.monotonic())):
+                    await dispatcher.woken.wait()
+            dispatcher.woken.clear()
+
+
+async def look_at(runtime: Runtime, incident: str) -> None:
+    """Look until nothing more is wanted; what fails is left for the next look."""
+    try:
+        async with asyncio.timeout(JOB_S):
+            while await _look(runtime, incident):
+                pass
+    except Exception as error:  # noqa: BLE001 - whatever it is, the work must be found again
+        _log.warning("incident not served", incident=incident, error=repr(error))
+        with suppress(SQLAlchemyError, OSError, TimeoutError):
+            async with runtime.sessions() as session, session.begin():
+                await give_back(session, runtime.own.dispatcher.name, incident)
+
+
+async def _look(runtime: Runtime, incident: str) -> bool:
+    """One look; whether another one is wanted at once."""
+    news = runtime.own.dispatcher.news(incident)
+    async with runtime.sessions() as session:
+        case = await read_case(session, incident)
+        if case is None or case.settled:
+            return False
+        hydrants = await _hydrants(session, case)
+        needs = await needs_of(session, case)
+        candidates = await available_units(session) if case.work["dispatch"] else []
+        closures = await closed_now(session)
+    card = asyncio.create_task(_card(runtime, case))
+    try:
+        case = await _with_outline(runtime, case, news)
+        left = [] if case.over or not case.work["dispatch"] else outstanding(needs, (each.unit for each in case.sent))
+        gather = _gathering(case)
+        asked = _asked(case, left, candidates)
+        target = gather or case.point
+        avoid = case.outline["geometry"] if case.outline else None
+        found = await travel(runtime, asked, target, avoid, closures, sum(need.count for need in left)) if target and asked else Travel("traffic")
+        return await _conclude(runtime, case, Gathered(await card, found, _timed(asked, found), needs, hydrants, gather))
+    finally:
+        card.cancel()
+
+
+async def _card(runtime: Runtime, case: Case) -> Card:
+    if case.point is None:
+        return Card(None, "The incident has no place.")
+    return await ask_card(runtime, *case.point)
+
+
+async def _hydrants(session: AsyncSession, case: Case) -> Sequence[HydrantNear]:
+    return await hydrants_near(session, *case.point, true(), within_m=HYDRANTS_M, limit=HYDRANTS) if case.point else ()
+
+
+async def _with_outline(runtime: Runtime, case: Case, news: asyncio.Event) -> Case:
+    """The case with the outline, waited for as long as there is patience; it ends at once when it arrives."""
+    until = time.monotonic() + case.patience_s
+    while case.awaits_outline() and (left := until - time.monotonic()) > 0:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                await news.wait()
+        news.clear()
+        async with runtime.sessions() as session:
+            case = await read_case(session, case.id) or case
+    return case
+
+
+def _gathering(case: Case) -> tuple[float, float] | None:
+    if case.outline is None:
+        return None
+    outline = case.outline
+    return staging(outline["lon"], outline["lat"], outline["wind_from_deg"], outline["isolation_m"], inside_of(outline))
+
+
+def _asked(case: Case, left: Sequence[Need], candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Units whose ways are wanted: those that might go, and those that are on their way."""
+    under_way = [each.unit for each in case.sent if not each.arrived and each.unit.lon is not None]
+    return [*under_way, *(worth_asking(left, candidates, *case.point) if case.point else ())]
+
+
+def _timed(asked: Sequence[Candidate], found: Travel) -> list[Candidate]:
+    return [replace(one, travel_s=found.times.get(one.unit)) for one in asked]
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What a look has brought together before it decides."""
+
+    card: Card
+    travel: Travel
+    candidates: Sequence[Candidate]
+    """With their times."""
+    needs: Sequence[Need]
+    hydrants: Sequence[HydrantNear]
+    gather_at: tuple[float, float] | None
+
+
+async def _conclude(runtime: Runtime, case: Case, found: Gathered) -> bool:
+    """Send and inform in one transaction, which ends the work that was seen; whether more was wanted meanwhile."""
+    async with runtime.sessions() as session, session.begin():
+        more = await served(session, runtime.own.dispatcher.name, case)
+        if more is None:
+            return False  # somebody else has taken it over
+        now = datetime.now(UTC)
+        sending = bool(case.work["dispatch"]) and not case.over
+        going = await _send(session, runtime, case, found, now) if sending else []
+        short = outstanding(found.needs, (*(each.unit for each in case.sent), *going)) if sending else []
+        content = compose(case, found.card, found.travel, going, short, found.hydrants, found.gather_at)
+        if case.said is not None or not case.over:
+            await inform(session, runtime, case, content, now)
+        if (short or content["missing"]) and not case.over and case.work["attempts"] < GIVE_UP:
+            await try_again(session, case.id, RETRY_S[min(case.work["attempts"], len(RETRY_S) - 1)], short=bool(short))
+    return more
+
+
+async def _send(session: AsyncSession, runtime: Runtime, case: Case, found: Gathered, now: datetime) -> list[Candidate]:
+    """Choose among the units that are still free, and assign them."""
+    with_it = {each.unit.unit for each in case.sent}
+    candidates = [one for one in found.candidates if one.unit not in with_it]
+    free = await reserve(session, [one.unit for one in candidates]) if candidates else set()
+    left = outstanding(found.needs, (each.unit for each in case.sent))
+    going = choose(left, (one for one in candidates if one.unit in free))
+    if going:
+        await send(session, runtime, case, going, found.travel, now)
+        told = {"incident": case.id, "area": case.incident["area"], "regarding": case.incident["regarding"]}
+        times = {"travel_s": [one.travel_s for one in going], "travel_times": found.travel.source}
+        record(session, UnitsDispatched(**told, **times, units=[one.unit for one in going]))
+    return going
