@@ -9,11 +9,13 @@ import asyncio
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from ops.deploying.composing import compose_file
 from ops.launching import free_port
 from ops.migrate import differences, migrate_all
 from ops.postgres import UNSAFE_BUT_FAST, Postgres, local_postgres
@@ -22,7 +24,8 @@ from ops.services import ROOT, declared, present
 from ops.settings_page import settings_page
 from shared.database import driver_url
 
-PAGE = ROOT / "docs" / "settings.md"
+WRITTEN: dict[str, Callable[[], str]] = {"docs/settings.md": settings_page, "compose.yaml": lambda: compose_file(present())}
+"""Files that follow from the code."""
 
 
 async def models_ahead_of_migrations(postgres: Postgres) -> list[str]:
@@ -67,13 +70,15 @@ async def _once_ready(postgres: Postgres) -> None:
 
 
 def main() -> None:
-    page = settings_page()
+    files = {ROOT / name: write() for name, write in WRITTEN.items()}
     if "--write" in sys.argv:
-        PAGE.write_text(page, encoding="utf-8")
+        for path, content in files.items():
+            path.write_text(content, encoding="utf-8")
         return
     faults = [f"Models and migrations differ. Write a revision.\n  {difference}" for difference in check_migrations()]
-    if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page:
-        faults.append(f"{PAGE.relative_to(ROOT)} is not in step with shared/config.py. Run: make docs")
+    for path, content in files.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != content:
+            faults.append(f"{path.relative_to(ROOT)} is not in step with the code. Run: make docs")
     for fault in faults:
         sys.stderr.write(f"{fault}\n")
     sys.exit(1 if faults else 0)

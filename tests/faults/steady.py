@@ -135,4 +135,4 @@ def traffic_fact(number: int) -> tuple[str, Any]:
 
 
 def release_fact(number: int) -> tuple[str, Any]:
-    return "/releases", {"substance": "7782-50-5", "rate_kg_s": 0.5, "began_at": now_text(), "lon": 112.9, "lat": 27.85 + number / 1e4, "crs": "wgs84"}
+    return "/releases", {"cas": "7782-50-5", "rate_kg_s": 0.5, "began_at": now_text(), "lon": 112.9, "lat": 27.85 + number / 1e4, "crs": "wgs84", "area": AREA}
