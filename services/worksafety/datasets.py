@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from services.worksafety.inventories.domain import CLASSES, EDITION
-from services.worksafety.models import accidents, enterprises, grades, inventories, releases, sensors, sites, substances, units
+from services.worksafety.models import accidents, enterprises, grades, inventories, outlines, releases, sensors, sites, substances, units
 from services.worksafety.sensors.schemas import SAFETY
 from shared.datasets.declaration import Dataset, Field, FieldType, Join, Point
 from shared.series import observations, series
@@ -233,6 +233,7 @@ RELEASES = Dataset(
     description=Text("报告的泄漏，当前修订；早先修订见历史。", "Reported releases, as they stand; earlier revisions are in the history."),
     owner=OWNER,
     table=releases,
+    joins=(Join(name="outline", table=outlines, on=("id", "release")),),
     fields=(
         _field("id", "标识", "Identifier"),
         _field("revision", "修订号", "Revision", "integer"),
@@ -245,6 +246,9 @@ RELEASES = Dataset(
         _field("amount_kg", "可能泄漏总量", "All that may escape", "number", unit="kg", required=False),
         _field("began_at", "开始时间", "When it began", "datetime"),
         _field("ended_at", "结束时间", "When it ended", "datetime", required=False),
+        _field("outline_method", "影响范围方法", "Method of the newest outline", column="outline.method", required=False),
+        _field("isolation_m", "初始隔离距离", "Initial isolation distance", "number", column="outline.isolation_m", unit="m", required=False),
+        _field("protective_m", "防护距离", "Protective action distance downwind", "number", column="outline.protective_m", unit="m", required=False),
         *_place(),
     ),
     time="began_at",

@@ -65,7 +65,10 @@ def hourly(code: str, measured: str, **others: Any) -> dict[str, Any]:
     return {"station": code, "property": measured, "timing": "begin", "interval_s": 3600, **others}
 
 
-EMPTIED = "TRUNCATE observations, observations_hourly, observations_history, series, series_history, stations, stations_history, outbox, idempotency, areas"
+EMPTIED = (
+    "TRUNCATE observations, observations_hourly, observations_history, series, series_history, stations, stations_history, outlines, outlines_history,"
+    " outbox, idempotency, areas"
+)
 
 
 @pytest.fixture(scope="module")

@@ -77,8 +77,7 @@ class Safety:
         return [dict(row) for row in self.city.sql(self.settings, statement, *arguments)]
 
     def events(self, kind: str = "worksafety.%") -> list[dict[str, Any]]:
-        found = self.rows("SELECT envelope->>'type' AS type, envelope->'data' AS data FROM outbox WHERE envelope->>'type' LIKE $1 ORDER BY position", kind)
-        return found
+        return self.rows("SELECT envelope->>'type' AS type, envelope->'data' AS data FROM outbox WHERE envelope->>'type' LIKE $1 ORDER BY position", kind)
 
     async def depot(self, number: str = "S1", q_design: float = 50, exposed: int | None = 0, **place: Any) -> None:
         """A site with one unit that holds chlorine."""
