@@ -14,9 +14,15 @@ from services.hub.contract import contract
 from services.hub.events import api as events
 from services.hub.events import handlers, stream
 from services.hub.events.live import keep_live
+from services.hub.incidents import api as incidents
+from services.hub.incidents import handlers as incident_handlers
+from services.hub.incidents import tasks_api
+from services.hub.incidents.datasets import INCIDENTS, TASKS
 from services.hub.lookups import api as lookups
 from services.hub.models import Base
 from services.hub.state import hold
+from shared.events.hub import IncidentClosed, IncidentGraded, IncidentOpened, TaskAnswered, TaskAssigned
+from shared.events.worksafety import ReleaseConcluded, ReleaseReported
 from shared.service import Service, create_app
 from shared.vocabulary import Text
 
@@ -32,17 +38,20 @@ service = Service(
         stream.router,
         events.router,
         lookups.router,
+        incidents.router,
+        tasks_api.router,
         console.pages,
         console.router,
     ],
-    datasets=[AREAS],
+    datasets=[AREAS, INCIDENTS, TASKS],
+    publishes=[IncidentOpened, IncidentGraded, IncidentClosed, TaskAssigned, TaskAnswered],
     metadata=Base.metadata,
     area_master=True,
     loads=["/areas"],
     contract=contract,
     holds=hold,
     token_source=OwnTrust,
-    on={"*": handlers.LOG},
+    on={"*": handlers.LOG, ReleaseReported: incident_handlers.open_for_release, ReleaseConcluded: incident_handlers.propose_closing},
     tasks=[keep_access, keep_catalog, keep_live],
 )
 app = create_app(service)
