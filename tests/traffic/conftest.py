@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,10 +25,7 @@ AREAS = """
      '{"type": "Polygon", "coordinates": [[[112.9, 27.7], [113.1, 27.7], [113.1, 27.9], [112.9, 27.9], [112.9, 27.7]]]}', 'test'),
     ('4301', 'city', '43', '长沙市', 'administrative', 'cn', '43', '4301', NULL, NULL, 'test')
 """
-EMPTIED = (
-    "TRUNCATE observations, observations_hourly, observations_history, series, series_history, detectors, detectors_history, incidents, incidents_history,"
-    " closures, closures_history, outbox, idempotency"
-)
+EMPTIED = ("closures", "incidents", "detectors", "observations", "observations_hourly", "series", "outbox", "idempotency")
 SIDE = 11
 
 
@@ -72,7 +71,7 @@ class Traffic:
     def events(self, kind: str) -> list[Any]:
         """Data of the events of a type, oldest first."""
         rows = self.sql("SELECT envelope->'data' AS data, envelope->>'regarding' AS regarding FROM outbox WHERE envelope->>'type' = $1 ORDER BY position", kind)
-        return [dict(row) for row in rows]
+        return [{"data": json.loads(row["data"]), "regarding": row["regarding"]} for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +90,8 @@ async def running_traffic(city: City) -> AsyncIterator[Traffic]:
 @pytest.fixture
 async def traffic(running_traffic: Traffic) -> Traffic:
     """Nothing is closed, measured or recorded."""
-    running_traffic.sql(EMPTIED)
+    for table in EMPTIED:
+        await asyncio.to_thread(running_traffic.sql, f"DELETE FROM {table}")
     running_traffic.app.state.runtime.own.directory.forget()
     running_traffic.app.state.runtime.own.roads.measured()
     return running_traffic

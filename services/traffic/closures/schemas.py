@@ -9,8 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from shared.row_models import AreaCode, OffsetTime, PlainText, RowModel
 
 MOST_POINTS = 10_000
-"""Points of one geometry; the event with it must stay below 64 KiB, which some 2,500 fill."""
-MOST_EVENT_POINTS = 2_000
+"""Points of one geometry."""
+MOST_EVENT_POINTS = 1_000
+"""Points of a closure, whose event must stay below 64 KiB."""
 Position = Annotated[list[float], Field(min_length=2, max_length=3)]
 Line = Annotated[list[Position], Field(min_length=2, max_length=MOST_POINTS)]
 Ring = Annotated[list[Position], Field(min_length=4, max_length=MOST_POINTS)]
@@ -19,26 +20,36 @@ Reason = Literal["incident", "works", "event", "weather", "other"]
 
 
 class PointShape(RowModel):
+    """A place on a road."""
+
     type: Literal["Point"]
     coordinates: Position
 
 
 class LineShape(RowModel):
+    """Along a road."""
+
     type: Literal["LineString"]
     coordinates: Line
 
 
 class LinesShape(RowModel):
+    """Along several roads."""
+
     type: Literal["MultiLineString"]
     coordinates: Annotated[list[Line], Field(min_length=1, max_length=1_000)]
 
 
 class PolygonShape(RowModel):
+    """An area."""
+
     type: Literal["Polygon"]
     coordinates: Rings
 
 
 class PolygonsShape(RowModel):
+    """Several areas."""
+
     type: Literal["MultiPolygon"]
     coordinates: Annotated[list[Rings], Field(min_length=1, max_length=1_000)]
 

@@ -94,6 +94,11 @@ class Roads:
         self._masks: dict[tuple[str, str, int], Any] = {}
         self._built: tuple[Any, RoadsNow] | None = None
 
+    @property
+    def network(self) -> Any:
+        """The network as last read (`shared.roads.Network`); None before there is one."""
+        return self._read.network
+
     def changed(self) -> None:
         """Something has been committed: read again before the next answer."""
         self._stale = True
