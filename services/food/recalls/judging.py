@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.food.models import NOTICE_FACTS, notice_documents
 from services.food.premises.actions import identifier
-from services.food.recalls.domain import language_of
+from services.food.recalls.domain import kind_of, language_of
 from services.food.recalls.schemas import NoticeIn
 from shared.batches import LoadAnswer
 from shared.caller import Caller
@@ -51,9 +51,10 @@ async def save_notices(session: AsyncSession, batch: Checked[NoticeIn], caller: 
     for number, row in batch.rows.items():
         language = row.language or language_of(row.title)
         own = identifier(row.registry, row.number)
-        facts = row.model_dump(include=set(NOTICE_FACTS))
+        facts = row.model_dump(include=set(NOTICE_FACTS)) | {"kind": row.kind or kind_of(row.title)}
         notice = there.get((row.registry, row.url or ""), own)
-        rows[number] = {"id": f"{own}~{language}", "registry": row.registry, "number": row.number, "notice": notice, "language": language, **facts}
+        document = f"{own}~{language}{f'~{row.document}' if row.document else ''}"
+        rows[number] = {"id": document, "registry": row.registry, "number": row.number, "notice": notice, "language": language, **facts}
     merged = await merge(session, notice_documents, rows, key=("id",), recorded_by=caller.subject, correct=correct, derived=("notice",))
     merged.explain(batch, "number and language")
     touched = sorted({rows[number]["notice"] for number in (*merged.taken, *merged.corrected)})

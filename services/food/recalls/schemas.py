@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 
 from services.food.lots.schemas import QuantityUnit
-from services.food.recalls.domain import plain
+from services.food.recalls.domain import number_of, plain
 from shared.row_models import AreaCode, OffsetTime, PlainText, Reference, RowModel
 
 Grade = Literal["I", "II", "III"]
@@ -20,6 +20,12 @@ def _plain(value: Any) -> Any:
     return plain(value) or None if isinstance(value, str) else value
 
 
+def _number(value: Any) -> Any:
+    return number_of(value[:1_000]) if isinstance(value, str) else value
+
+
+Number = Annotated[str, BeforeValidator(_number), Field(min_length=1, max_length=300)]
+"""A publisher's number; what cannot stand in an address becomes a hyphen."""
 Published = Annotated[str, BeforeValidator(_plain), Field(min_length=1, max_length=10_000)]
 """A text as published; mark-up, entities and line breaks are taken out."""
 
@@ -28,9 +34,10 @@ class NoticeIn(RowModel):
     """A document by which a recall or an alert was published. Translations and updates of one notice share its number, or its address."""
 
     registry: Annotated[Reference, Field(description="Who published it, such as usda-fsis")]
-    number: Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[A-Za-z0-9._~@+-]+$", description="Number of the notice, or the end of its address")]
+    number: Annotated[Number, Field(description="Number of the notice, or the end of its address")]
     language: Annotated[Literal["zh", "en", "es"] | None, Field(description="By the words of the title if not given")] = None
-    kind: Literal["recall", "alert", "outbreak"] = "recall"
+    document: Annotated[Reference | None, Field(description="Which of several documents in one language it is, such as feed")] = None
+    kind: Annotated[Literal["recall", "alert", "outbreak"] | None, Field(description="By the words of the title if not given")] = None
     grade: Annotated[Grade | None, Field(description="Class I, II or III")] = None
     status: Literal["open", "closed"] | None = None
     published_at: OffsetTime
