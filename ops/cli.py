@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ops.commands import keys, load, query, secrets, status, token, up
+from ops.commands import conform, keys, load, query, secrets, status, token, up
 
 app = typer.Typer(
     name="liandong",
@@ -19,6 +19,7 @@ app.command("status")(status.status)
 app.command("token")(token.token)
 app.command("load")(load.load)
 app.command("query")(query.query)
+app.command("conform")(conform.conform)
 app.command("secrets")(secrets.secrets)
 app.add_typer(keys.app, name="keys")
 

@@ -23,7 +23,7 @@ def read_stream(content: bytes, *, rows: int, columns: int) -> pa.Table:
     """
     try:
         for message in pa.ipc.MessageReader.open_stream(content):
-            if _compressed(message.metadata.to_pybytes()):
+            if is_compressed(message.metadata.to_pybytes()):
                 raise InvalidBody("The Arrow buffers are compressed; write the stream without compression and gzip the whole body instead.", pointer="")
         with pa.ipc.open_stream(content) as reader:
             _check_schema(reader.schema, columns)
@@ -61,7 +61,7 @@ def _plain(kind: pa.DataType) -> bool:
     return any(test(kind) for test in kinds)
 
 
-def _compressed(metadata: bytes) -> bool:
+def is_compressed(metadata: bytes) -> bool:
     """Whether a message's buffers are compressed, read from its flatbuffer without touching the buffers."""
     root = struct.unpack_from("<I", metadata, 0)[0]
     kind, header = _member(metadata, root, 1), _member(metadata, root, 2)

@@ -1,0 +1,33 @@
+"""Every service of this repository keeps the contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from ops.services import declared, present
+from tests.city import City
+from tests.conform.conftest import checked, faults, filled, subject_of
+
+
+@pytest.mark.parametrize("name", present())
+async def test_our_service_conforms_in_all_and_with_one_of_its_datasets(city: City, name: str) -> None:
+    async with filled(city, name) as (app, _):
+        report = await checked(city, name, app, only=declared(name).datasets[-1].id)
+    assert faults(report) == []
+    assert report.conforms and report.count("passed") > 25
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("name", present())
+async def test_our_service_conforms_with_all_its_datasets(city: City, name: str) -> None:
+    async with filled(city, name) as (app, _):
+        report = await checked(city, name, app)
+    assert faults(report) == []
+
+
+async def test_the_hub_explains_what_a_service_publishes(city: City) -> None:
+    async with filled(city, "food") as (food, _), filled(city, "hub") as (hub, _):
+        asker = subject_of(city, "hub", hub).asker
+        report = await checked(city, "food", food, hub=asker, only="food.premises")
+        await asker.aclose()
+    assert {result.check.id: result.outcome for result in report.results}["events.schema"] == "passed"
