@@ -1,0 +1,170 @@
+// The map: areas coloured by an indicator, what happens where, outlines of danger and closed roads.
+import * as areas from "./areas.js";
+import { byId, el, number, show, svg } from "./dom.js";
+import { boxOf, geography, pathOf, pointsOf, projection } from "./geography.js";
+import { classesOf, hatched, valueOf } from "./indicators.js";
+import { HIGH, schematic, WIDE } from "./schematic.js";
+import { language, pick, t } from "./texts.js";
+import { said, unit } from "./wording.js";
+
+let drawn = null; // cells, borders, and `to` where there is a geography
+let nodes = new Map();
+let focused = null;
+let layer = {};
+
+/** Draw the areas once; what changes is painted onto them. */
+export function draw(chosen) {
+  const city = areas.city;
+  const real = city.areas.some((area) => area.rings);
+  drawn = real ? { ...geography(city), real } : { ...schematic(city.areas), real };
+  nodes = new Map(drawn.cells.map((cell) => [cell.code, svg("path", {
+    d: cell.path, class: "cell", "data-code": cell.code, "fill-rule": "evenodd", role: "button", tabindex: -1, onclick: () => { focused = cell.code; chosen(cell.code); },
+  }, svg("title"))]));
+  layer = Object.fromEntries(["shapes", "marks", "labels", "chosen", "inset"].map((name) => [name, svg("g", { class: name, "aria-hidden": "true" })]));
+  const picture = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "group", onkeydown: (event) => keyed(event, chosen) },
+    hatch(), svg("g", { class: "cells" }, ...nodes.values()),
+    svg("path", { class: "borders", d: drawn.borders.map((border) => border.path).join("") }),
+    layer.chosen, layer.shapes, layer.labels, layer.marks, layer.inset);
+  byId("canvas").replaceChildren(picture, el("p", { class: "note", id: "map-note" }));
+  const first = drawn.cells[0];
+  if (first) nodes.get(first.code).setAttribute("tabindex", "0");
+  words();
+}
+
+function hatch() {
+  const lines = (id, gap) => svg("pattern", { id, width: gap, height: gap, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+    svg("rect", { width: gap, height: gap, class: `${id}-ground` }), svg("rect", { width: gap / 3, height: gap, class: `${id}-line` }));
+  return svg("defs", {}, lines("nothing", 9), lines("danger", 12));
+}
+
+/** Names in the language that is shown. */
+export function words() {
+  if (!drawn) return;
+  byId("canvas").firstChild.setAttribute("aria-label", `${t("map")}. ${t("hint")}`);
+  byId("map-note").textContent = [drawn.real ? "" : t("schematic"), drawn.real && drawn.cells.some((cell) => cell.block) ? t("partly") : ""].filter(Boolean).join(" ");
+}
+
+const short = (area) => {
+  const name = pick(area);
+  const stem = language() === "zh" ? (areas.city.name?.zh ?? "").replace(/[市州盟]$/, "") : areas.city.name?.en ?? "";
+  if (/[\u4e00-\u9fff]/.test(name)) {
+    const tail = stem && name.length > 6 && name.includes(stem) ? name.slice(name.indexOf(stem) + stem.length) : name;
+    return area.level === "town" ? tail.replace(/(街道|镇|乡)$/, "") : tail;
+  }
+  const tail = stem && name.length > 16 && name.startsWith(`${stem} `) ? name.slice(stem.length + 1) : name;
+  const bare = tail.replace(/ (District|Demonstration Zone)$/, "");
+  return bare === stem ? tail : bare;
+};
+
+/** Colour by the indicator; say of each area what it is and how much. */
+export function paint(indicator, scope) {
+  if (!drawn) return null;
+  const classes = classesOf(indicator, scope);
+  for (const cell of drawn.cells) {
+    const node = nodes.get(cell.code);
+    const value = valueOf(indicator, classes.byTown ? cell.code : cell.district, scope);
+    const step = value === null ? -1 : classes.of(value);
+    node.setAttribute("class", `cell ${step < 0 ? "none" : `k${step}`}${areas.inside(cell.code) ? "" : " aside"}${cell.block ? " block" : ""}`);
+    const words = value === null ? t(hatched(indicator)) : `${number(value, indicator.kind === "mean" ? 1 : 0)} ${unit(indicator.unit)}`.trim();
+    const text = `${areas.nameOf(cell.code)}: ${indicator ? `${pick(indicator.title)} ${words}` : t("waiting")}`;
+    if (node.textContent !== text) { node.firstChild.textContent = text; node.setAttribute("aria-label", text); }
+    node.setAttribute("aria-pressed", String(areas.chosen !== null && areas.inside(cell.code)));
+  }
+  labels();
+  const around = drawn.borders.filter((border) => border.district === areas.chosen).map((border) => border.path).join("");
+  const own = drawn.cells.find((cell) => cell.code === areas.chosen)?.path ?? "";
+  show(layer.chosen, [areas.chosen], () => (areas.chosen ? [svg("path", { d: around || own })] : []));
+  return classes;
+}
+
+function labels() {
+  const district = areas.area(areas.chosen)?.district;
+  show(layer.labels, [areas.chosen, language(), areas.city.version], () => areas.districts().flatMap((each) => {
+    const cells = drawn.cells.filter((cell) => cell.district === each.code);
+    if (!cells.length) return [];
+    if (each.code === district && cells.length > 1) return cells.map((cell) => label(cell.x, cell.y, short(areas.area(cell.code)), "town"));
+    if (cells[0].block) return [label(cells[0].x + 20, cells[0].y, short(each), "beside")];
+    const x = cells.reduce((sum, cell) => sum + cell.x, 0) / cells.length;
+    const y = cells.reduce((sum, cell) => sum + cell.y, 0) / cells.length;
+    const own = drawn.real ? cells.find((cell) => cell.code === each.code) ?? { x, y } : { x, y };
+    return [label(own.x, own.y, short(each), "district")];
+  }));
+}
+
+const label = (x, y, text, kind) => svg("text", { x: x.toFixed(1), y: y.toFixed(1), class: kind }, text);
+
+/** Where something is: by its coordinates if the map has a geography, else in the middle of its area. */
+function placeOf(code, lon, lat) {
+  if (drawn.to && Number.isFinite(lon) && Number.isFinite(lat)) return drawn.to([lon, lat]);
+  const found = areas.within(code);
+  const cells = drawn.cells.filter((cell) => cell.code === found?.code || cell.district === found?.code);
+  if (!cells.length) return null;
+  const x = cells.reduce((sum, cell) => sum + cell.x, 0) / cells.length;
+  const y = cells.reduce((sum, cell) => sum + cell.y, 0) / cells.length;
+  const nearest = cells.reduce((a, b) => ((a.x - x) ** 2 + (a.y - y) ** 2 <= (b.x - x) ** 2 + (b.y - y) ** 2 ? a : b));
+  return [nearest.x, nearest.y + (drawn.real ? 0 : drawn.size * 0.45)];
+}
+
+/** Newest events as dots, several at one place as one with their number; incidents as diamonds. */
+export function mark(events, incidents, fresh) {
+  if (!drawn) return;
+  const dots = new Map();
+  for (const { position, event } of events) {
+    const at = placeOf(event.area, event.data?.lon, event.data?.lat);
+    if (!at || !areas.concerns(event.area)) continue;
+    const key = at.map((value) => Math.round(value / 12)).join();
+    const dot = dots.get(key) ?? { at, count: 0, text: said(event), fresh: false };
+    dot.count += 1;
+    dot.fresh ||= position > fresh;
+    dots.set(key, dot);
+  }
+  const diamonds = incidents.flatMap(({ properties, geometry }) => {
+    const [lon, lat] = geometry?.type === "Point" ? geometry.coordinates : [properties.lon, properties.lat];
+    const at = placeOf(properties.area, lon, lat);
+    return at && areas.concerns(properties.area) ? [at] : [];
+  });
+  show(layer.marks, [[...dots], diamonds, language()], () => [
+    ...[...dots.values()].map((dot) => svg("g", { class: dot.fresh ? "dot fresh" : "dot", transform: `translate(${dot.at.map((v) => v.toFixed(1))})` },
+      svg("circle", { r: dot.count > 1 ? 15 : 9 }), dot.count > 1 ? svg("text", {}, dot.count) : null, svg("title", {}, dot.text))),
+    ...diamonds.map((at) => svg("path", { class: "diamond", transform: `translate(${at[0].toFixed(1)},${(at[1] - 30).toFixed(1)})`, d: "M0,-15L15,0L0,15L-15,0Z" })),
+  ]);
+}
+
+/** Outlines and closures: on the map where it has a geography, else to scale in a corner of the picture. */
+export function shapes(outlines, closures) {
+  if (!drawn) return;
+  const parts = [...outlines.map((each) => ["outline", each]), ...closures.map((each) => ["closure", each])].filter(([, each]) => each.geometry);
+  const drawnWith = (to) => parts.map(([kind, each]) => svg("path", { class: kind, d: pathOf(each.geometry, to), "fill-rule": "evenodd" }));
+  show(layer.shapes, drawn.to ? parts : [], () => (drawn.to ? drawnWith(drawn.to) : []));
+  show(layer.inset, [drawn.to ? [] : parts, language()], () => (drawn.to || !parts.length ? [] : inset(parts, drawnWith)));
+}
+
+function inset(parts, drawnWith) {
+  const [width, height, x, y] = [290, 230, WIDE - 300, HIGH - 240];
+  const box = boxOf(parts.flatMap(([, each]) => pointsOf(each.geometry)));
+  const { to, metres } = projection(box, [x + 20, y + 36, width - 40, height - 80]);
+  const length = [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000].findLast((each) => each / metres <= width - 60) ?? 50;
+  const end = y + height - 18;
+  return [svg("rect", { x, y, width, height, rx: 8 }), svg("text", { x: x + 14, y: y + 22 }, t("inset")), ...drawnWith(to),
+    svg("path", { class: "scale", d: `M${x + 20},${end - 6}v6h${(length / metres).toFixed(1)}v-6` }),
+    svg("text", { x: x + 28 + length / metres, y: end }, length < 1000 ? `${length} m` : `${length / 1000} km`)];
+}
+
+const STEPS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+
+function keyed(event, chosen) {
+  if (event.key === "Escape") chosen(null);
+  if (event.key === "Enter" || event.key === " ") { event.preventDefault(); chosen(event.target.dataset?.code ?? null); }
+  const step = STEPS[event.key];
+  if (!step) return;
+  event.preventDefault();
+  const from = drawn.cells.find((cell) => cell.code === (event.target.dataset?.code ?? focused)) ?? drawn.cells[0];
+  const ahead = drawn.cells.filter((cell) => (cell.x - from.x) * step[0] + (cell.y - from.y) * step[1] > 1);
+  const cost = (cell) => { const [dx, dy] = [cell.x - from.x, cell.y - from.y]; const along = dx * step[0] + dy * step[1]; return along + 2.5 * Math.abs(dx * step[1] + dy * step[0]); };
+  if (!ahead.length) return;
+  const next = ahead.reduce((a, b) => (cost(a) <= cost(b) ? a : b));
+  nodes.get(from.code).setAttribute("tabindex", "-1");
+  focused = next.code;
+  nodes.get(focused).setAttribute("tabindex", "0");
+  nodes.get(focused).focus();
+}
