@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Served:
     settings: dict[str, Settings]
     accounts: dict[str, dict[str, Any]]
     """The default clients of the city, by id, with their secrets."""
+    running: dict[str, AsyncExitStack] = field(default_factory=dict)
 
     def url(self, name: str) -> str:
         return str(self.clients[name].base_url).rstrip("/")
@@ -55,6 +56,10 @@ class Served:
         answer = await self.clients[name].request(method, path, json=body, headers=self.headers(name, scope or f"{name}:read {name}:write", **claims))
         assert answer.is_success, f"{answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
+
+    async def stop(self, name: str) -> None:
+        """End one service; the others go on."""
+        await self.running.pop(name).aclose()
 
     async def meet(self) -> None:
         """Until the hub has heard all the sectors that are served and knows what they share."""
@@ -106,6 +111,7 @@ async def served(
             found.settings[name] = city.settings(name, **{**own, **(overrides or {}).get(name, {})})
             service = (changed or {}).get(name) or declared(name)
             found.apps[name] = create_app(service, found.settings[name])
-            found.clients[name] = await stack.enter_async_context(serving(found.apps[name], ports[name]))
+            found.running[name] = own_stack = await stack.enter_async_context(AsyncExitStack())
+            found.clients[name] = await own_stack.enter_async_context(serving(found.apps[name], ports[name]))
         await found.meet()
         yield found

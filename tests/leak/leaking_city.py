@@ -81,6 +81,7 @@ async def roads(city: Served) -> None:
     nodes, arcs = road_files()
     answer = await city.clients["traffic"].put(
         "/network",
+        params={"source": "grid of the test"},
         files={"nodes": ("nodes.csv", nodes, "text/csv"), "arcs": ("arcs.csv", arcs, "text/csv")},
         headers=city.headers("traffic", "traffic:read traffic:write"),
     )
