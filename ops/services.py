@@ -6,11 +6,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared.sectors import PORT_OFFSETS
+
 if TYPE_CHECKING:
     from shared.service import Service
 
+__all__ = ["PORT_OFFSETS", "ROOT", "declared", "present"]
 ROOT = Path(__file__).resolve().parent.parent
-PORT_OFFSETS = {"hub": 0, "food": 1, "traffic": 2, "fire": 3, "env": 4, "worksafety": 5, "community": 6, "intercity": 7}
 
 
 def present() -> list[str]:

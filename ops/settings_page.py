@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
 from shared.config import Settings
+from shared.sectors import PORT_OFFSETS
 
 HEAD = """# Settings · 设置
 
@@ -27,7 +28,7 @@ RUNTIME = """
 | variable | option of `liandong up` | default | meaning |
 |---|---|---|---|
 | `VAR_DIR` | `--var-dir` | `var` | Folder with everything the city keeps: databases, secrets, log |
-| `PORT_BASE` | `--port-base` | `8000` | Port of the hub; food +1, traffic +2, fire +3, env +4, worksafety +5, community +6, intercity +7 |
+| `PORT_BASE` | `--port-base` | `8000` | Port of the hub; %OFFSETS% |
 | `CITY` | `--city` | `430300` | Six-digit code of the city |
 | `LIANDONG_POSTGRES_URL` | `--postgres-url` | | Administrator's address of a PostgreSQL of your own, instead of the local one |
 | `LIANDONG_REDIS_URL` | `--redis-url` | | Administrator's address of a Redis or Valkey of your own, instead of the local one |
@@ -36,11 +37,12 @@ RUNTIME = """
 
 def settings_page() -> str:
     """The whole page as Markdown."""
+    offsets = ", ".join(f"{name} +{offset}" for name, offset in PORT_OFFSETS.items() if offset)
     rows = [
         f"| `{name}` | `LIANDONG_{name.upper()}` | {_type(field.annotation)} | {_default(field.default)} | {field.description} |"
         for name, field in Settings.model_fields.items()
     ]
-    return HEAD + "\n".join(rows) + "\n" + RUNTIME
+    return HEAD + "\n".join(rows) + "\n" + RUNTIME.replace("%OFFSETS%", offsets)
 
 
 def _type(annotation: Any) -> str:

@@ -11,6 +11,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared.sectors import PORT_OFFSETS
+
 MIB = 1024 * 1024
 
 
@@ -22,15 +24,8 @@ class Settings(BaseSettings):
     service: Annotated[str, Field(description="Name of the service: hub, food, fire, env, …")]
     city: Annotated[str, Field(description="Six-digit identifier of the city, used in service names")] = "430300"
     areas: Annotated[tuple[str, ...], Field(description="Area code prefixes this city's services answer for; `*` is everywhere")] = ("*",)
-    services: Annotated[tuple[str, ...], Field(description="Services of the city whose events are read where a handler is for all sources")] = (
-        "hub",
-        "food",
-        "traffic",
-        "fire",
-        "env",
-        "worksafety",
-        "community",
-        "intercity",
+    services: Annotated[tuple[str, ...], Field(description="Services of the city whose events are read where a handler is for all sources")] = tuple(
+        PORT_OFFSETS
     )
     timezone: Annotated[str, Field(description="IANA time zone in which days, weeks and months are counted")] = "Asia/Shanghai"
 
