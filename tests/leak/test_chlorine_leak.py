@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from shapely.geometry import LineString, Point, shape
 
 from tests.city import City
 from tests.leak.leaking_city import LAT, LON, leak, leaking_city
-from tests.services import Served
+from tests.services import Served, until
 
 WITHIN_S = 15.0
 CHAIN = {
@@ -120,15 +119,13 @@ async def test_when_it_is_over_the_roads_open_again(leaking: Served) -> None:
     assert closure not in {each["closure"] for each in state["closures"]}
 
 
-async def test_without_traffic_and_env_the_crews_go_by_the_copy_and_are_told_what_is_missing(city: City, tmp_path: Path) -> None:
-    async with leaking_city(city, tmp_path) as found:
-        fire = found.apps["fire"].state.runtime
-        end = asyncio.get_running_loop().time() + WITHIN_S
-        while fire.own.roads.version is None and asyncio.get_running_loop().time() < end:
-            await asyncio.sleep(0.05)
-        for name in ("traffic", "env"):
-            await found.stop(name)
-        release = await leak(found)
-        events = await events_of(found, release, wanted={"fire.crews.informed.v1"})
-        assert of_type(events, "fire.units.dispatched.v1")["data"]["travel_times"] == "copy"
-        await message_of(found, events, missing=["outline"])
+async def test_without_traffic_and_env_the_crews_go_by_the_copy_and_are_told_what_is_missing(leaking: Served) -> None:
+    """The last one: it ends two of the services."""
+    fire = leaking.apps["fire"].state.runtime
+    await until(lambda: fire.own.roads.version is not None, "fire has no copy of the roads")
+    for name in ("traffic", "env"):
+        await leaking.stop(name)
+    release = await leak(leaking)
+    events = await events_of(leaking, release, wanted={"fire.crews.informed.v1"})
+    assert of_type(events, "fire.units.dispatched.v1")["data"]["travel_times"] == "copy"
+    await message_of(leaking, events, missing=["outline"])
