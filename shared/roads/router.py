@@ -119,6 +119,10 @@ class Router:
         return self._graphs[vehicle, inside]
 
     @cached_property
+    def any_closed(self) -> bool:
+        return bool(self.closed.any())
+
+    @cached_property
     def leaves(self) -> Mask:
         """(n) Nodes with an open arc away from them."""
         return self.graph("car").open_from()
@@ -167,29 +171,31 @@ class Reach:
 
     def _is_outside(self, node: int, *, backwards: bool) -> bool:
         """Whether open arcs lead to the node (`backwards`) or away from it; or no arcs at all do, closed or open."""
-        return bool((self.router.enters if backwards else self.router.leaves)[node]) or not self.router.closed.any()
+        return not self.router.any_closed or bool((self.router.enters if backwards else self.router.leaves)[node])
 
     def _fill(self, tree: Tree, limit_s: float) -> None:
         off_s = self.off_m[1:] / OFF_ROAD_KMH * 3.6
         nodes = self.nodes[1:]
         there = np.isfinite(off_s)
         gained = self._not_driven(tree)
-        self.seconds[there] = tree.seconds[nodes[there]] - gained[nodes[there]] + off_s[there]
-        far_side = self.router.leaves if self.backwards else self.router.enters
-        if self.router.closed.any():
+        self.seconds[there] = tree.seconds[nodes[there]] + off_s[there]
+        if gained is not None:
+            self.seconds[there] -= gained[nodes[there]]
+        if self.router.any_closed:
+            far_side = self.router.leaves if self.backwards else self.router.enters
             for place in np.flatnonzero(there & ~far_side[nodes]):
                 self.seconds[place] = self._through(tree, gained, int(place), float(off_s[place]))
         if not (self.backwards and self.enclosed):
             self.seconds += self.off_s
         self.seconds[self.seconds > limit_s] = np.inf
 
-    def _not_driven(self, tree: Tree) -> Floats:
-        """(n) Seconds inside the closed area around the end, which the tree counts and nobody drives."""
+    def _not_driven(self, tree: Tree) -> Floats | None:
+        """(n) Seconds inside the closed area around the end, which the tree counts and nobody drives; None if there is no such area."""
         if self._inside is None or not self.backwards:
-            return np.zeros(len(tree.seconds))
+            return None
         return np.where(np.isfinite(tree.seconds), self._inside.seconds[tree.roots], 0.0)
 
-    def _through(self, tree: Tree, gained: Floats, place: int, off_s: float) -> float:
+    def _through(self, tree: Tree, gained: Floats | None, place: int, off_s: float) -> float:
         """Seconds of a point that closed arcs enclose: out of them, or up to them."""
         node = int(self.nodes[1 + place])
         inside = self.router.graph(self.vehicle, inside=True).search(node, ENCLOSED_S, backwards=not self.backwards, ways=self._ways)
@@ -198,7 +204,9 @@ class Reach:
         if not np.isfinite(both[gate]):
             return float("inf")
         self._by[place] = gate, inside
-        return float(both[gate] - gained[gate] + off_s) if self.backwards else float(tree.seconds[gate])
+        if not self.backwards:
+            return float(tree.seconds[gate])
+        return float(both[gate] + off_s) - (0.0 if gained is None else float(gained[gate]))
 
     def route(self, place: int) -> Route | None:
         """The way of one of the points. Needs `ways`."""
