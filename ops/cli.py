@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ops.commands import conform, keys, load, query, secrets, status, token, up
+from ops.commands import conform, keys, load, new, query, secrets, status, token, up
 
 app = typer.Typer(
     name="liandong",
@@ -22,6 +22,7 @@ app.command("query")(query.query)
 app.command("conform")(conform.conform)
 app.command("secrets")(secrets.secrets)
 app.add_typer(keys.app, name="keys")
+app.add_typer(new.app, name="new")
 
 
 def main() -> None:
