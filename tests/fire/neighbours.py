@@ -143,7 +143,7 @@ class Dispatching(Fire):
             for event in events:
                 values = {"regarding": event.regarding, "area": event.area, "data": event.data()}
                 envelope = CloudEvent(id=str(ULID()), source="/430300/x", type=event.type, subject="x", time=datetime.now(UTC), sequence="1", **values)
-                await HANDLERS[type(event)](envelope, event, session)  # type: ignore[index]
+                await HANDLERS[type(event)](envelope, event, session)
 
     async def units(self, *units: tuple[str, str, float, str]) -> None:
         """Units by code, kind, how far east of the site they are (degrees), and capabilities; each at a station of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -118,12 +119,12 @@ async def test_without_traffic_the_last_copy_of_the_network_answers_and_says_so(
             while fire.runtime.own.roads.version is None:
                 await asyncio.sleep(0.01)
         fire.neighbours.traffic = False
-        place = {"lon": SITE[0], "lat": SITE[1] + 0.02}
+        place: dict[str, Any] = {"lon": SITE[0], "lat": SITE[1] + 0.02}
         await fire.hear(release("R1", **place))
         (first,) = await fire.until(1)
         straight = first["content"]["units"][0]
         assert (first["content"]["travel_times"], straight["travel_s"]) == ("copy", pytest.approx(3000 / 15 * 1.1, rel=0.01))
-        around = {"geometry": {"type": "Polygon", "coordinates": [_box(0.005, 0.02, 0.004)]}, "wind_from_deg": None, **place}
+        around: dict[str, Any] = {"geometry": {"type": "Polygon", "coordinates": [_box(0.005, 0.02, 0.004)]}, "wind_from_deg": None, **place}
         await fire.hear(outline("R1", **around))
         _, second = await fire.until(2)
         assert second["content"]["units"][0]["travel_s"] == pytest.approx(7400 / 15 * 1.1, rel=0.01), "never through the outline"

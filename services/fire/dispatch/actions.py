@@ -110,7 +110,7 @@ async def send(session: AsyncSession, runtime: Runtime, case: Case, going: Seque
         "call": call,
         "by": by,
         "now": now,
-        "first": not case.ever_sent,
+        "first": not (case.sent or case.left),
         "source": found.source,
         "units": [one.unit for one in going],
         "kinds": [one.kind for one in going],

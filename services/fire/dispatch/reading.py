@@ -51,7 +51,8 @@ class Case:
     said: Mapping[str, Any] | None
     """The newest message: revision, digest, content."""
     sent: Sequence[Sent]
-    ever_sent: bool
+    left: Sequence[Candidate]
+    """Units that were with it before."""
     patience_s: float
     """How long the outline may still be waited for."""
 
@@ -80,6 +81,17 @@ class Case:
         return known["outline"] if known is not None and known["lifted_at"] is None else None
 
     @property
+    def counted(self) -> Sequence[Candidate]:
+        """Units that count for what is needed: by plan each that was ever sent, by an officer's word those that are with it."""
+        present = [each.unit for each in self.sent]
+        return present if self.work["needs"] is not None else [*present, *self.left]
+
+    @property
+    def kept_back(self) -> set[str]:
+        """Units that are not sent again: those that are with it, and, by plan, those that left it."""
+        return {one.unit for one in self.counted}
+
+    @property
     def over(self) -> bool:
         """Whether nobody needs to be sent any more."""
         return self.incident["closed_at"] is not None or (self.release is not None and self.release["concluded_at"] is not None)
@@ -92,23 +104,23 @@ class Case:
 async def read_case(session: AsyncSession, incident: str) -> Case | None:
     """The incident's case, or None if there is no work for it."""
     latest = select(crew_messages).where(crew_messages.c.incident == incident).order_by(crew_messages.c.revision.desc()).limit(1).subquery("said")
-    left = func.extract("epoch", incident_work.c.outline_until - func.clock_timestamp()).label("left_s")
+    patience = func.extract("epoch", incident_work.c.outline_until - func.clock_timestamp()).label("left_s")
     parts = {"incidents": incidents, "work": incident_work, "releases": releases, "said": latest}
     columns = [column.label(f"{name}__{column.name}") for name, table in parts.items() for column in table.c if column.name != "recorded_at"]
     source = incidents.join(incident_work, incident_work.c.incident == incidents.c.id).outerjoin(releases, releases.c.id == incidents.c.release)
-    query = select(*columns, left).select_from(source.outerjoin(latest, latest.c.incident == incidents.c.id)).where(incidents.c.id == incident)
+    query = select(*columns, patience).select_from(source.outerjoin(latest, latest.c.incident == incidents.c.id)).where(incidents.c.id == incident)
     row = (await session.execute(query)).mappings().one_or_none()
     if row is None:
         return None
     cut = {name: {key.partition("__")[2]: value for key, value in row.items() if key.startswith(f"{name}__")} for name in parts}
-    sent, ever = await _sent(session, incident)
+    sent, left = await _sent(session, incident)
     return Case(
         incident=cut["incidents"],
         work=cut["work"],
         release=cut["releases"] if cut["releases"]["id"] else None,
         said=cut["said"] if cut["said"]["revision"] else None,
         sent=sent,
-        ever_sent=ever,
+        left=left,
         patience_s=max(0.0, float(row["left_s"] or 0.0)),
     )
 
@@ -125,7 +137,7 @@ _FRESH = (
 _WHERE = units.join(unit_status, unit_status.c.unit == units.c.code).outerjoin(unit_positions, _FRESH).outerjoin(stations, stations.c.code == units.c.station)
 
 
-async def _sent(session: AsyncSession, incident: str) -> tuple[list[Sent], bool]:
+async def _sent(session: AsyncSession, incident: str) -> tuple[list[Sent], list[Candidate]]:
     query = (
         select(units.c.code, units.c.kind, units.c.capabilities, *_PLACED, assignments.c.on_scene_at, assignments.c.released_at)
         .add_columns(assignments.c.travel_s, assignments.c.travel_times)
@@ -135,7 +147,8 @@ async def _sent(session: AsyncSession, incident: str) -> tuple[list[Sent], bool]
     )
     found = (await session.execute(query)).all()
     with_it = [Sent(_candidate(row), row.on_scene_at is not None, row.travel_s, row.travel_times) for row in found if row.released_at is None]
-    return with_it, bool(found)
+    present = {each.unit.unit for each in with_it}
+    return with_it, list({one.unit: one for row in found if (one := _candidate(row)).unit not in present}.values())
 
 
 async def available_units(session: AsyncSession) -> list[Candidate]:

@@ -84,7 +84,7 @@ async def _look(runtime: Runtime, incident: str) -> bool:
     card = asyncio.create_task(_card(runtime, case))
     try:
         case = await _with_outline(runtime, case, news)
-        left = [] if case.over or not case.work["dispatch"] else outstanding(needs, (each.unit for each in case.sent))
+        left = [] if case.over or not case.work["dispatch"] else outstanding(needs, case.counted)
         gather = _gathering(case)
         asked = _asked(case, left, candidates)
         target = gather or case.point
@@ -157,7 +157,7 @@ async def _conclude(runtime: Runtime, case: Case, found: Gathered) -> bool:
         now = datetime.now(UTC)
         sending = bool(case.work["dispatch"]) and not case.over
         going = await _send(session, runtime, case, found, now) if sending else []
-        short = outstanding(found.needs, (*(each.unit for each in case.sent), *going)) if sending else []
+        short = outstanding(found.needs, (*case.counted, *going)) if sending else []
         content = compose(case, found.card, found.travel, going, short, found.hydrants, found.gather_at)
         if case.said is not None or not case.over:
             await inform(session, runtime, case, content, now)
@@ -168,10 +168,9 @@ async def _conclude(runtime: Runtime, case: Case, found: Gathered) -> bool:
 
 async def _send(session: AsyncSession, runtime: Runtime, case: Case, found: Gathered, now: datetime) -> list[Candidate]:
     """Choose among the units that are still free, and assign them."""
-    with_it = {each.unit.unit for each in case.sent}
-    candidates = [one for one in found.candidates if one.unit not in with_it]
+    candidates = [one for one in found.candidates if one.unit not in case.kept_back]
     free = await reserve(session, [one.unit for one in candidates]) if candidates else set()
-    left = outstanding(found.needs, (each.unit for each in case.sent))
+    left = outstanding(found.needs, case.counted)
     going = choose(left, (one for one in candidates if one.unit in free))
     if going:
         await send(session, runtime, case, going, found.travel, now)
