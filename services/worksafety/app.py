@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from services.worksafety import datasets
+from services.worksafety.accidents import api as accidents
 from services.worksafety.card import api as card
 from services.worksafety.inventories import api as inventories
 from services.worksafety.models import metadata
 from services.worksafety.releases import api as releases
 from services.worksafety.releases.handlers import keep_outline, lift_outline
+from services.worksafety.sensors import api as sensors
 from services.worksafety.sites import api as sites
 from shared.events.env import OutlineComputed, OutlineLifted
 from shared.events.worksafety import GradeChanged, ReleaseConcluded, ReleaseReported, ThresholdExceeded
@@ -18,7 +20,7 @@ from shared.vocabulary import Text
 service = Service(
     name="worksafety",
     title=Text("安全生产", "Work safety"),
-    routers=[sites.router, inventories.router, releases.router, card.router],
+    routers=[sites.router, inventories.router, sensors.router, releases.router, accidents.router, card.router],
     datasets=[
         datasets.ENTERPRISES,
         datasets.SITES,

@@ -62,7 +62,8 @@ class Loaded:
     measured: frozenset[Key] = frozenset()
     """Feature and property of every series that got a value."""
     since: datetime | None = None
-    """The earliest time among the values; None if there were none."""
+    until: datetime | None = None
+    """The earliest and the latest time among the values; None if there were none."""
 
 
 async def load(
@@ -87,7 +88,8 @@ async def load(
         taken=int(outcome.taken.sum()), corrected=int(outcome.corrected.sum()), duplicates=batch.duplicates + int(outcome.duplicate.sum())
     )
     measured = (batch.known[series] for series in np.unique(batch.series).tolist())
-    return Loaded(answer, crossed, frozenset((one.feature, one.property) for one in measured), rollups.moment(int(batch.time.min())))
+    since, until = rollups.moment(int(batch.time.min())), rollups.moment(int(batch.time.max()))
+    return Loaded(answer, crossed, frozenset((one.feature, one.property) for one in measured), since, until)
 
 
 def _months(batch: Batch) -> list[date]:

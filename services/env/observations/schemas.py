@@ -32,6 +32,14 @@ AIR = Observed(
         Property(code="rain", title=Text("降水量", "Precipitation of the interval"), unit="mm", minimum=0, maximum=500),
         Property(code="wind_speed", title=Text("风速", "Wind speed"), unit="m/s", minimum=0, maximum=120),
         Property(code="wind_direction", title=Text("风向", "Direction the wind comes from"), unit="deg", minimum=0, maximum=360),
+        Property(code="water_temperature", title=Text("水温", "Water temperature"), unit="Cel", minimum=-5, maximum=60),
+        Property(code="turbidity", title=Text("浊度", "Turbidity"), unit="{NTU}", minimum=0, maximum=10_000),
+        Property(
+            code="transducer_depth", title=Text("传感器深度", "Depth of the transducer; above the water at low stands"), unit="m", minimum=-10, maximum=1_000
+        ),
+        Property(code="wave_height", title=Text("波高", "Wave height"), unit="m", minimum=0, maximum=40),
+        Property(code="wave_period", title=Text("波周期", "Wave period"), unit="s", minimum=0, maximum=100),
+        Property(code="battery", title=Text("电池电压", "Voltage of the station's battery"), unit="V", minimum=0, maximum=100),
     ),
     never_above=(NeverAbove(lesser="pm25", greater="pm10"),),
     limits=(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Text, any_, literal, select
@@ -12,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.worksafety.inventories.judging import regrade, units_of_sites
 from services.worksafety.models import enterprises, sites
+from services.worksafety.sensors.reading import follow_sites
 from services.worksafety.sites.reading import identifier
 from services.worksafety.sites.schemas import EnterpriseIn, SiteIn
 from shared.batches import LoadAnswer
@@ -37,7 +37,7 @@ async def save_enterprises(session: AsyncSession, batch: Checked[EnterpriseIn], 
     return batch.answer(merged.taken, merged.corrected, merged.duplicates)
 
 
-async def save_sites(session: AsyncSession, batch: Checked[SiteIn], caller: Caller, runtime: Runtime, now: datetime, *, correct: bool) -> LoadAnswer:
+async def save_sites(session: AsyncSession, batch: Checked[SiteIn], caller: Caller, runtime: Runtime, *, correct: bool) -> LoadAnswer:
     """Take new sites and, if `correct`, new facts about known ones, whose grades follow."""
     settings = runtime.settings
     places = await place_rows(batch, runtime.areas, caller, settings.areas)
@@ -65,7 +65,9 @@ async def save_sites(session: AsyncSession, batch: Checked[SiteIn], caller: Call
     merged = await merge(session, sites, rows, key=("id",), recorded_by=caller.subject, correct=correct, correctable=mine)
     merged.explain(batch, "number")
     if merged.corrected:
-        await regrade(session, await units_of_sites(session, [rows[number]["id"] for number in merged.corrected]), caller.subject)
+        moved = [rows[number]["id"] for number in merged.corrected]
+        await regrade(session, await units_of_sites(session, moved), caller.subject)
+        await follow_sites(session, moved)
     return batch.answer(merged.taken, merged.corrected, merged.duplicates)
 
 

@@ -17,7 +17,6 @@ from shared.database import Reader, Session
 from shared.errors import NotFound
 from shared.places import covers
 from shared.row_models import Checked, batch_docs, batch_of
-from shared.service import Now
 
 router = APIRouter(tags=["sites"])
 Writer = Annotated[Caller, may("worksafety:write")]
@@ -44,13 +43,12 @@ async def load_sites(
     request: Request,
     session: Session,
     caller: Writer,
-    now: Now,
     slot: LoadSlot,
     batch: Annotated[Checked[SiteIn], batch_of(SiteIn)],
     correct: Correct = False,
 ) -> LoadAnswer:
     """Rows are independent. Where the people around a recorded site are corrected, its units are graded anew in the same transaction."""
-    return await save_sites(session, batch, caller, request.app.state.runtime, now, correct=correct)
+    return await save_sites(session, batch, caller, request.app.state.runtime, correct=correct)
 
 
 @router.get("/sites/{site_id}", summary="A site with its units", response_model=SiteOut)
