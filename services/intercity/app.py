@@ -5,13 +5,13 @@ from __future__ import annotations
 from services.intercity.agreements import api as agreements
 from services.intercity.datasets import AGREEMENTS, EXCHANGES, WARNINGS
 from services.intercity.exchange import api as exchange
-from services.intercity.gateway import hold
 from services.intercity.messages import api as messages
 from services.intercity.messages.tasks import deliver_messages, forget_messages
 from services.intercity.models import metadata
 from services.intercity.peers import api as peers
 from services.intercity.proofs import api as proofs
 from services.intercity.proofs.tasks import keep_log, watch_peers_logs
+from services.intercity.state import hold
 from services.intercity.warnings import api as warnings
 from services.intercity.warnings.handlers import send_to_recipients
 from shared.events.hub import WarningIssued

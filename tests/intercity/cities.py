@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx
 
-from services.intercity.gateway import Gateway
+from services.hub.catalog.heartbeat import listen
 from services.intercity.messages.client import new_message
 from services.intercity.messages.wire import Message, read
+from services.intercity.state import Gateway
 from tests.city import City
 from tests.services import Served, served, until
 
@@ -38,8 +39,8 @@ AREAS = """
 
 def grant(**changed: Any) -> dict[str, Any]:
     """Structure fires of fire.calls: records and aggregates."""
-    dataset = {"id": "fire.calls", "fields": FIELDS, "filter": "kind <> 'medical'", "operations": ["records", "aggregate"]}
-    given = {name: changed.pop(name) for name in ("rate_per_minute", "rows_per_answer", "onward", "warnings") if name in changed}
+    dataset: dict[str, Any] = {"id": "fire.calls", "fields": FIELDS, "filter": "kind <> 'medical'", "operations": ["records", "aggregate"]}
+    given: dict[str, Any] = {name: changed.pop(name) for name in ("rate_per_minute", "rows_per_answer", "onward", "warnings") if name in changed}
     return {"datasets": [dataset | changed], "rate_per_minute": 5000, **given}
 
 
@@ -67,7 +68,9 @@ class TwoCities:
         """Both officers register the other city, its fingerprint read out over the telephone."""
         for here, there in ((NORTH, SOUTH), (SOUTH, NORTH)):
             identity = (await self.of(there).clients["intercity"].get("/identity")).json()
-            await self.officer(here, "POST", "/peers", {"city": there, "url": self.of(there).url("intercity"), "key": identity["key"], "fingerprint": identity["spoken"]})
+            await self.officer(
+                here, "POST", "/peers", {"city": there, "url": self.of(there).url("intercity"), "key": identity["key"], "fingerprint": identity["spoken"]}
+            )
 
     async def agree(self, *, give: dict[str, Any] | None = None, take: dict[str, Any] | None = None, **changed: Any) -> str:
         """The north proposes, the south signs; the agreement's id, in force on both sides."""
@@ -80,6 +83,12 @@ class TwoCities:
         await self.state(NORTH, made, "in_force")
         return made
 
+    async def meet(self, code: str) -> None:
+        """Let a city's hub hear its gateway and then its peer now, instead of at the next heartbeats."""
+        runtime = self.of(code).apps["hub"].state.runtime
+        for name in (f"{code}/intercity", f"{NORTH if code == SOUTH else SOUTH}/hub"):
+            await listen(runtime, runtime.own.registry.sources[name], describe=True)
+
     async def state(self, code: str, agreement: str, wanted: str) -> None:
         def reached() -> bool:
             rows = self.city.sql(self.of(code).settings["intercity"], "SELECT state FROM agreements WHERE id = $1", agreement)
@@ -88,7 +97,9 @@ class TwoCities:
         await until(reached, f"the agreement is not {wanted} in {code}", 15)
         self.gateway(code).agreements.forget()
 
-    def message(self, operation: str, payload: bytes, agreement: str | None, *, sender: str = SOUTH, purpose: str | None = "analysis", **changed: Any) -> Message:
+    def message(
+        self, operation: str, payload: bytes, agreement: str | None, *, sender: str = SOUTH, purpose: str | None = "analysis", **changed: Any
+    ) -> Message:
         """A message from the south to the north, unless told otherwise."""
         changed.setdefault("expires", datetime.now(UTC) + timedelta(minutes=1))
         recipient = changed.pop("recipient", NORTH if sender == SOUTH else SOUTH)

@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from tests.intercity.cities import NORTH, SOUTH, TwoCities, grant
-from tests.services import until
 
 SHARED = [f"n{number:04d}" for number in range(90) if number % 3 != 1]
 OWN = [f"s{number:04d}" for number in range(60)]
@@ -18,8 +17,7 @@ OWN = [f"s{number:04d}" for number in range(60)]
 async def agreed(cities: TwoCities) -> TwoCities:
     """The north gives the south its calls that are not medical; the south's hub has met the north."""
     await cities.agree(give=grant())
-    registry = cities.south.apps["hub"].state.runtime.own.registry
-    await until(lambda: "fire.calls" in getattr(registry.sources.get(f"{NORTH}/hub"), "offers", {}), "the south's hub has not met the north")
+    await cities.meet(SOUTH)
     return cities
 
 

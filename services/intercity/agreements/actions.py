@@ -17,9 +17,9 @@ from ulid import ULID
 from services.intercity.agreements.client import GEOMETRY, Described
 from services.intercity.agreements.domain import MOST_YEARS, fields_named
 from services.intercity.agreements.schemas import Document, Grant, GrantIn, ProposalIn, SharedDataset
-from services.intercity.gateway import Gateway
 from services.intercity.messages.wire import attach, detach, key_named, moment, sign, verify
 from services.intercity.models import agreements, deliveries
+from services.intercity.state import Gateway
 from shared.datasets.filter_text import read_text
 from shared.errors import Conflict, InvalidBody, NotFound
 from shared.events.intercity import AgreementChanged

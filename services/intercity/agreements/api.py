@@ -23,9 +23,9 @@ from services.intercity.agreements.actions import (
     signature,
 )
 from services.intercity.agreements.schemas import AgreementOut, Document, ProposalIn
-from services.intercity.gateway import Gateway, GatewayState
 from services.intercity.models import agreements
 from services.intercity.peers.schemas import Reason
+from services.intercity.state import Gateway, GatewayState
 from shared.auth import Caller, may
 from shared.database import Session
 from shared.errors import Conflict, NotFound

@@ -26,9 +26,9 @@ from services.intercity.exchange.client import (
 )
 from services.intercity.exchange.domain import Records, aggregate_question, records_params
 from services.intercity.exchange.reading import told_as_ours
-from services.intercity.gateway import Gateway, GatewayState
 from services.intercity.messages.client import active_peer
 from services.intercity.peers.domain import CITY_PATTERN
+from services.intercity.state import Gateway, GatewayState
 from shared.auth import AnyCaller
 from shared.caller import Caller
 from shared.datasets.aggregate.question import Question

@@ -14,12 +14,12 @@ from services.intercity.agreements.client import GEOMETRY, Described, described
 from services.intercity.agreements.domain import all_of
 from services.intercity.agreements.reading import Agreement
 from services.intercity.agreements.schemas import SharedDataset
+from services.intercity.exchange.allowed import allowed_of
 from services.intercity.exchange.domain import Allowed, parts_of, place_of
-from services.intercity.exchange.reading import allowed_of
-from services.intercity.gateway import Gateway
 from services.intercity.messages.client import active_peer, ask
 from services.intercity.messages.domain import AnswerUnsound, OutsideAgreement, PurposeNotAgreed
 from services.intercity.messages.wire import moment
+from services.intercity.state import Gateway
 from shared.caller import Caller, Clearance
 from shared.datasets.aggregate.columns import GROUP_ROWS, Dimension, Layout, Measure
 from shared.datasets.aggregate.question import Question

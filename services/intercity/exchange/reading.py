@@ -12,10 +12,11 @@ from services.intercity.agreements.client import Described
 from services.intercity.agreements.domain import suppress
 from services.intercity.agreements.reading import Agreement
 from services.intercity.agreements.schemas import SharedDataset
+from services.intercity.exchange.allowed import allowed_of
 from services.intercity.exchange.domain import GEOMETRY, Allowed, Params, Records, aggregate_question, parts_of, records_params
 from services.intercity.exchange.schemas import AggregateAsked, DescribeAsked, RecordsAsked
-from services.intercity.gateway import Gateway
 from services.intercity.messages.domain import AnswerTooLarge, AnswerUnsound, ForeignOrigin, MessageMalformed, OutsideAgreement
+from services.intercity.state import Gateway
 from shared.datasets.filter_bounds import read_json
 from shared.errors import Problem, problem_types
 from shared.passage import Passage
@@ -86,28 +87,6 @@ async def _origin(gateway: Gateway, origin: str | None, taker: str) -> str | Non
 def _of_origin(allowed: Allowed, origin: str) -> Allowed:
     """The same, asked of another city's data as they are at our hub."""
     return Allowed(**{**{name: getattr(allowed, name) for name in Allowed.__slots__}, "sources": (f"{origin}/hub",)})
-
-
-def allowed_of(agreement: Agreement, giver: str, shared: SharedDataset, described: Described) -> Allowed:
-    """What is agreed of a dataset, with what it is like now; a field that it no longer has is agreed in vain."""
-    grant = agreement.grant(giver)
-    fields = frozenset(shared.fields) & {*described.fields, *([GEOMETRY] if described.geometry else [])}
-    if described.key is None or described.key not in fields or grant is None:
-        raise OutsideAgreement(f"{shared.id} no longer has the key by which its rows were agreed.", pointer="/dataset")
-    coded = {name for name in fields - {GEOMETRY} if described.fields[name].get("enum") or described.fields[name].get("type") == "boolean"}
-    return Allowed(
-        dataset=shared.id,
-        fields=fields,
-        filter=agreement.filters.get((giver, shared.id)),
-        operations=frozenset(shared.operations),
-        smallest_group=max(shared.smallest_group, described.smallest_group),
-        rows=grant.rows_per_answer,
-        key=described.key,
-        time=described.time,
-        area=described.area,
-        coded=frozenset(coded | ({described.area} if described.area in fields else set())),
-        sources=described.sources,
-    )
 
 
 def _description(shared: SharedDataset, described: Described) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from sqlalchemy import select
 from ulid import ULID
 
 from services.intercity.agreements.reading import Agreement
-from services.intercity.gateway import Gateway
 from services.intercity.messages.client import believe, entry_of
 from services.intercity.messages.domain import (
     LEEWAY,
@@ -39,7 +38,8 @@ from services.intercity.messages.domain import (
 from services.intercity.messages.wire import MEDIA_TYPE, Envelope, Message, Reply, read, seal
 from services.intercity.models import messages
 from services.intercity.peers.reading import Peer
-from services.intercity.proofs.actions import Change, Entry, Work
+from services.intercity.proofs.ledger import Change, Entry, Work
+from services.intercity.state import Gateway
 from shared.errors import NotFound, Problem, Unavailable
 from shared.events.intercity import MessageRefused
 from shared.events.model import Event

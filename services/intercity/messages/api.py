@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import select
 
-from services.intercity.gateway import Gateway, GatewayState
 from services.intercity.messages.actions import (
     Outcome,
     as_problem,
@@ -24,6 +23,7 @@ from services.intercity.messages.operations import operate
 from services.intercity.messages.tasks import take_answer
 from services.intercity.messages.wire import MEDIA_TYPE, Message
 from services.intercity.models import deliveries, messages
+from services.intercity.state import Gateway, GatewayState
 from shared.auth import Caller, may
 from shared.database import Session
 from shared.errors import BodyTooLarge, NotFound

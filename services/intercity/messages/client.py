@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 from ulid import ULID
 
-from services.intercity.gateway import Gateway
 from services.intercity.messages.domain import ANSWER_BYTES, LEEWAY, AnswerUnsound, MessageMalformed, SignatureInvalid, UnknownPeer, digest_of
 from services.intercity.messages.wire import MEDIA_TYPE, Envelope, Message, check, read, seal
 from services.intercity.peers.reading import Peer
-from services.intercity.proofs.actions import Entry, Work
+from services.intercity.proofs.ledger import Entry, Work
+from services.intercity.state import Gateway
 from shared.passage import Passage
 
 JSON = "application/json"

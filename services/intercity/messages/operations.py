@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.intercity.agreements.actions import canonical, check_signature, check_terms, end, keep, locked, put_in_force
 from services.intercity.agreements.schemas import Document
 from services.intercity.exchange.reading import OPERATIONS, answer, asked_of
-from services.intercity.gateway import Gateway
 from services.intercity.messages.actions import Done, Outcome, answered, check_agreement, check_rate
 from services.intercity.messages.domain import AgreementNotInForce, MessageMalformed, OutsideAgreement
 from services.intercity.messages.wire import AgreementId, Message
 from services.intercity.peers.reading import Peer
 from services.intercity.proofs.reading import consistency, inclusion
+from services.intercity.state import Gateway
 from services.intercity.warnings.actions import take_warning
 from shared.errors import Problem
 from shared.passage import Passage

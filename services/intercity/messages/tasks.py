@@ -16,12 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.intercity.agreements.actions import end
-from services.intercity.gateway import Gateway
 from services.intercity.messages.client import active_peer, check_reply, entry_of, new_message, send
 from services.intercity.messages.domain import AgreementNotInForce, AnswerUnsound
 from services.intercity.messages.wire import Message, read
 from services.intercity.models import deliveries, messages
-from services.intercity.proofs.actions import Work
+from services.intercity.proofs.ledger import Work
+from services.intercity.state import Gateway
 from services.intercity.warnings.federation import acknowledged, warning_message
 from shared.errors import NotFound, Problem
 from shared.passage import starting

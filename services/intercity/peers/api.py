@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 from sqlalchemy import update
 
-from services.intercity.gateway import GatewayState
 from services.intercity.models import peer_keys
 from services.intercity.peers.actions import add_key, add_peer, set_state, shown
 from services.intercity.peers.domain import CITY_PATTERN, spoken
 from services.intercity.peers.keyring import OwnKey
 from services.intercity.peers.schemas import Identity, KeyIn, KeyOut, PeerIn, PeerOut, Reason
+from services.intercity.state import GatewayState
 from shared.auth import Caller, may
 from shared.database import Session
 from shared.errors import Conflict, NotFound

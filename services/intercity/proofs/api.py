@@ -9,9 +9,9 @@ import orjson
 from fastapi import APIRouter, Query
 from sqlalchemy import select
 
-from services.intercity.gateway import GatewayState
 from services.intercity.models import log_entries, peer_checkpoints
 from services.intercity.proofs.reading import consistency, inclusion
+from services.intercity.state import GatewayState
 from shared.auth import Caller, may
 from shared.database import Session
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from services.intercity.gateway import Gateway
 from services.intercity.models import log_entries
-from services.intercity.proofs.actions import frontier_of, nodes_at, root_of
 from services.intercity.proofs.domain import consistency_ranges, hash_of, inclusion_ranges, peaks
+from services.intercity.proofs.ledger import frontier_of, nodes_at, root_of
+from services.intercity.state import Gateway
 from shared.errors import InvalidRequest, NotFound
 
 

@@ -14,13 +14,13 @@ from sqlalchemy import desc, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.intercity.gateway import Gateway
 from services.intercity.messages.client import ask
 from services.intercity.messages.domain import SignatureInvalid
 from services.intercity.messages.wire import key_named, verify
 from services.intercity.models import peer_checkpoints
 from services.intercity.peers.actions import set_state
 from services.intercity.proofs.domain import EMPTY, consistent
+from services.intercity.state import Gateway
 from shared.errors import Problem
 from shared.events.intercity import MessageRefused
 from shared.outbox import record, when_committed

@@ -12,10 +12,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.intercity.agreements.reading import Agreement
-from services.intercity.gateway import Gateway
 from services.intercity.messages.wire import Message
 from services.intercity.models import issuers, warnings
-from services.intercity.proofs.actions import Change
+from services.intercity.proofs.ledger import Change
+from services.intercity.state import Gateway
 from services.intercity.warnings.domain import Trust, common_prefix, mistrusted
 from shared.cap import Alert, BadCap, Info, parse
 from shared.cap.areas import codes_of

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
-from services.intercity.gateway import GatewayState
 from services.intercity.models import issuers, warnings
+from services.intercity.state import GatewayState
 from services.intercity.warnings.schemas import IssuerIn, IssuerOut, ReceivedOut
 from shared.auth import Caller, may
 from shared.cap.document import MEDIA_TYPE

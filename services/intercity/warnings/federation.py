@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.intercity.gateway import Gateway
 from services.intercity.messages.client import new_message
 from services.intercity.messages.domain import AgreementNotInForce
 from services.intercity.messages.wire import Message
+from services.intercity.state import Gateway
 from shared.cap.document import MEDIA_TYPE
 from shared.events.intercity import WarningAcknowledged
 from shared.outbox import record

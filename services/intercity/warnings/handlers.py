@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.intercity.agreements.actions import DELIVERY, deliver
-from services.intercity.gateway import Gateway
+from services.intercity.state import Gateway
 from shared.events.hub import WarningIssued
 from shared.events.model import CloudEvent, Event
 

@@ -15,7 +15,7 @@ from services.intercity.agreements.reading import Agreements
 from services.intercity.messages.domain import Bucket
 from services.intercity.peers.keyring import Keyring
 from services.intercity.peers.reading import Peers
-from services.intercity.proofs.actions import Ledger
+from services.intercity.proofs.ledger import Ledger
 from shared.client import SourceClient
 from shared.runtime import Runtime
 
