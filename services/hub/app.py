@@ -21,7 +21,10 @@ from services.hub.incidents.datasets import INCIDENTS, TASKS
 from services.hub.lookups import api as lookups
 from services.hub.models import Base
 from services.hub.state import hold
-from shared.events.hub import IncidentClosed, IncidentGraded, IncidentOpened, TaskAnswered, TaskAssigned
+from services.hub.warnings import api as warnings
+from services.hub.warnings import public
+from services.hub.warnings.datasets import WARNINGS
+from shared.events.hub import IncidentClosed, IncidentGraded, IncidentOpened, TaskAnswered, TaskAssigned, WarningIssued
 from shared.events.worksafety import ReleaseConcluded, ReleaseReported
 from shared.service import Service, create_app
 from shared.vocabulary import Text
@@ -40,11 +43,13 @@ service = Service(
         lookups.router,
         incidents.router,
         tasks_api.router,
+        public.router,
+        warnings.router,
         console.pages,
         console.router,
     ],
-    datasets=[AREAS, INCIDENTS, TASKS],
-    publishes=[IncidentOpened, IncidentGraded, IncidentClosed, TaskAssigned, TaskAnswered],
+    datasets=[AREAS, INCIDENTS, TASKS, WARNINGS],
+    publishes=[IncidentOpened, IncidentGraded, IncidentClosed, TaskAssigned, TaskAnswered, WarningIssued],
     metadata=Base.metadata,
     area_master=True,
     loads=["/areas"],
