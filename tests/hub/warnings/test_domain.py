@@ -47,7 +47,7 @@ def test_messages_follow_what_is_in_force_and_of_the_same_status() -> None:
         ("issued", "Actual", "Cancel", False),
         ("issued", "Exercise", "Alert", False),
     ):
-        assert succession_fault("Cancel", "Actual", previous)  # type: ignore[arg-type]  # as the table has it
+        assert succession_fault("Cancel", "Actual", previous)
 
 
 def test_identifiers_have_the_national_form_and_differ_within_a_second() -> None:
