@@ -25,7 +25,8 @@ class Writer:
     city: FaultedCity
     service: str
     dataset: str
-    """What counts the facts: one row for each."""
+    where: str
+    """What counts the facts: one row for each of the dataset's that is so, in CQL2 as in SQL."""
     request: Callable[[int], tuple[str, Any]]
     """Path and body of the n-th fact."""
     confirmed: int = 0
@@ -72,7 +73,7 @@ class Asker:
 
     def run(self, ended: threading.Event) -> None:
         question = {
-            "across": {writer.service: {"dataset": writer.dataset, "measures": {"n": {"fn": "count"}}} for writer in self.writers},
+            "across": {writer.service: {"dataset": writer.dataset, "filter": writer.where, "measures": {"n": {"fn": "count"}}} for writer in self.writers},
             "by": {"nation": "area:nation"},
             "deadline_ms": 1500,
         }

@@ -21,17 +21,17 @@ from tests.faults.faulted_city import AREA, STATIONS, FaultedCity, kill, within
 from tests.faults.steady import Asker, Writer
 
 SECTORS = {
-    "env": ("env.observations", steady.env_fact),
-    "fire": ("fire.calls", steady.fire_fact),
-    "food": ("food.inspections", steady.food_fact),
-    "traffic": ("traffic.closures", steady.traffic_fact),
-    "worksafety": ("worksafety.releases", steady.release_fact),
+    "env": ("env.observations", "value = 500", steady.env_fact),
+    "fire": ("fire.calls", "number LIKE 'steady-%'", steady.fire_fact),
+    "food": ("food.inspections", "number LIKE 'steady-%'", steady.food_fact),
+    "traffic": ("traffic.closures", "reason = 'works'", steady.traffic_fact),
+    "worksafety": ("worksafety.releases", "rate_kg_s = 0.5", steady.release_fact),
 }
 REACTIONS = {
     "an outline of env": ("env", "SELECT release AS id FROM outlines"),
-    "a closure of traffic": ("traffic", "SELECT regarding AS id FROM closures WHERE reason = 'release'"),
-    "an incident of fire": ("fire", "SELECT regarding AS id FROM incidents WHERE regarding LIKE 'releases/%'"),
-    "an incident of the hub": ("hub", "SELECT about AS id FROM incidents WHERE about LIKE 'releases/%'"),
+    "a closure of traffic": ("traffic", "SELECT release AS id FROM closures WHERE release IS NOT NULL"),
+    "an incident of fire": ("fire", "SELECT release AS id FROM incidents WHERE release IS NOT NULL"),
+    "an incident of the hub": ("hub", "SELECT regarding AS id FROM incident_subjects WHERE regarding LIKE 'releases/%'"),
 }
 
 
@@ -48,7 +48,7 @@ def prepare(city: FaultedCity) -> None:
 def steady_load(city: FaultedCity) -> Iterator[tuple[list[Writer], Asker]]:
     prepare(city)
     ended, run = threading.Event(), uuid.uuid4().hex[:8]
-    writers = [Writer(city, service, dataset, fact) for service, (dataset, fact) in SECTORS.items()]
+    writers = [Writer(city, service, dataset, where, fact) for service, (dataset, where, fact) in SECTORS.items()]
     asker = Asker(city, writers, {writer.service: rows_of(city, writer) for writer in writers})
     threads = [threading.Thread(target=writer.run, args=(ended, run)) for writer in writers]
     threads.append(threading.Thread(target=asker.run, args=(ended,)))
@@ -63,7 +63,7 @@ def steady_load(city: FaultedCity) -> Iterator[tuple[list[Writer], Asker]]:
 
 
 def rows_of(city: FaultedCity, writer: Writer) -> int:
-    return int(city.rows(writer.service, f"SELECT count(*) AS n FROM {writer.dataset.partition('.')[2]}")[0]["n"])
+    return int(city.rows(writer.service, f"SELECT count(*) AS n FROM {writer.dataset.partition('.')[2]} WHERE {writer.where}")[0]["n"])
 
 
 def hurt(city: FaultedCity, chance: random.Random) -> None:

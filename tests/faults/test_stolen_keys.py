@@ -83,7 +83,7 @@ def test_an_event_in_anothers_name_on_its_own_stream_takes_no_effect(faulted: Fa
     assert len(faulted.rows("hub", "SELECT 1 FROM event_log WHERE type LIKE 'worksafety.%'")) == before["hub"]
     assert not faulted.rows("env", "SELECT 1 FROM outlines")
     assert not faulted.rows("traffic", "SELECT 1 FROM closures")
-    assert not faulted.rows("hub", "SELECT 1 FROM incidents WHERE kind = 'release'")
+    assert not faulted.rows("hub", "SELECT 1 FROM incident_subjects")
 
 
 def test_its_roles_open_no_other_database(faulted: FaultedCity, stolen: dict[str, Any]) -> None:
