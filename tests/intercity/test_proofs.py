@@ -13,8 +13,8 @@ from services.intercity.proofs.domain import (
     consistent,
     grown,
     hash_of,
-    inclusion_ranges,
     includes,
+    inclusion_ranges,
     leaf_hash,
     node_hash,
 )
