@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ops.load.chunks import Chunk, Fault, Lines
 from ops.load.formats import read_times
-from ops.load.mapping import CannotMap, Cell, Clock, Column, FileMapping
+from ops.load.mapping import CannotMap, Cell, Clock, Column, FileMapping, Steps
 from ops.load.opening import REPLACED
 from ops.load.templates import parts_of
 from ops.load.zones import offsets, zone_of
@@ -63,6 +63,8 @@ class Maker:
         """One alternative of a column, of its type; null where it is missing or at fault."""
         if column.constant is not None:
             return pa.repeat(column.constant, len(self.chunk))
+        if column.steps is not None:
+            return _stepped(name, column.steps, self.chunk.lines, self.mapping.clock)
         text = self._template(column.template) if column.template is not None else self._source(column.source or "", faults)
         text = _without(text, (*self.mapping.file.missing, *column.missing))
         if column.extract is not None:
@@ -144,6 +146,15 @@ def _instants(name: str, text: pa.Array, forms: tuple[str, ...], clock: Clock | 
     chosen = np.where(twice & (clock.ambiguous == "second"), after, before)
     instants = read.local - np.where(read.has_offset, read.offset, chosen)
     return pa.array(instants, INSTANT, mask=~read.good)
+
+
+def _stepped(name: str, steps: Steps, lines: Lines, clock: Clock | None) -> pa.Array:
+    """Instants that follow one another by the line; the first line after the header is line 2."""
+    refused = Faults(np.zeros(1, np.int64))
+    first = _instants(name, pa.array([steps.first]), ("iso",), clock, refused)
+    if refused.found or not first.is_valid()[0].as_py():
+        raise CannotMap(f"{name}: the first of the steps, {steps.first!r}, is no time of the clock.")
+    return pa.array(first.cast(pa.int64())[0].as_py() + (lines - 2) * steps.every_s * 1_000_000, INSTANT)
 
 
 def _typed(name: str, text: pa.Array, column: Column, faults: Faults) -> pa.Array:

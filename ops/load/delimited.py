@@ -29,7 +29,7 @@ def read_csv(path: Path, form: FileForm, needed: Collection[str] = ()) -> Iterat
     Raises `CannotMap` if the header lacks a needed column.
     """
     with readable(path):
-        names = _header(path, form)
+        names = header_of(path, form)
         absent = sorted(set(needed) - set(names))
         if absent:
             raise CannotMap(f"{path} has no column {absent[0]!r}.{suggestion(absent[0], names)} It has {', '.join(names)}.")
@@ -40,8 +40,9 @@ def read_csv(path: Path, form: FileForm, needed: Collection[str] = ()) -> Iterat
         yield numbering.rest(names)
 
 
-def _header(path: Path, form: FileForm) -> list[str]:
-    with io.TextIOWrapper(opened(path, form.encoding), encoding="utf-8", newline="") as text:
+def header_of(path: Path, form: FileForm) -> list[str]:
+    """The names of the columns. Raises `CannotMap` if there are none, or one twice."""
+    with readable(path), io.TextIOWrapper(opened(path, form.encoding), encoding="utf-8", newline="") as text:
         names = next(csv.reader(text, delimiter=form.delimiter), [])
     twice = sorted({name for name in names if names.count(name) > 1})
     if not names or twice:

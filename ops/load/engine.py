@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from ops.load.files import chunks_of, unit_of
+from ops.load.files import chunks_of, fitted, unit_of
 from ops.load.mapping import CannotMap, FileMapping
 from ops.load.opening import Survey, survey
 from ops.load.rows import MEDIA_TYPES, Batch, batch_of, body_of, declarations
@@ -80,11 +80,11 @@ class Load:
         return self.report
 
     def _load(self, path: Path) -> None:
-        found = survey(path)
-        tally = Tally(path.name, unit_of(path, self.mapping), max(1, len(self.mapping.cells)))
+        found, mapping = survey(path), fitted(path, self.mapping)
+        tally = Tally(path.name, unit_of(path, mapping), max(1, len(mapping.cells)))
         self.report.files.append(tally)
-        for number, chunk in enumerate(chunks_of(path, self.mapping)):
-            batch = batch_of(chunk, self.mapping)
+        for number, chunk in enumerate(chunks_of(path, mapping)):
+            batch = batch_of(chunk, mapping)
             tally.mapped(batch)
             self._declare(batch)
             added, self._to_add = self._to_add, []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ops.load.chunks import Chunk, cut
-from ops.load.delimited import read_csv
+from ops.load.delimited import header_of, read_csv
 from ops.load.feeds import read_feed
 from ops.load.mapping import CannotMap, FileForm, FileMapping
 from ops.load.records import read_lines, read_whole
@@ -28,6 +28,15 @@ COMPRESSED = {".gz", ".bz2", ".zst", ".lz4"}
 def chunks_of(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
     """The file in pieces of `mapping.lines_in_batch` lines, never more than a few of them in memory. Raises `CannotMap`."""
     return cut(_read(path, mapping), mapping.lines_in_batch)
+
+
+def fitted(path: Path, mapping: FileMapping) -> FileMapping:
+    """The mapping with the columns of this file that it describes by an expression. Raises `CannotMap`."""
+    if mapping.wide is None:
+        return mapping
+    if _format(path, mapping.file) != "csv":
+        raise CannotMap("Only a CSV file has a header that [wide] could read.")
+    return mapping.fitted(header_of(path, mapping.file))
 
 
 def unit_of(path: Path, mapping: FileMapping) -> str:

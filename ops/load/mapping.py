@@ -96,13 +96,22 @@ def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+class Steps(_Part):
+    """Times of a file that states none: each line is so many seconds after the one before it."""
+
+    first: str
+    """Of the first line after the header: `2012-03-01T00:00`, by the mapping's clock unless it bears an offset."""
+    every_s: Annotated[int, Field(ge=1, le=31 * 86_400)]
+
+
 class Column(_Part):
-    """How one column is made: from a column of the file, a template of several, or a constant; then extracted, looked up, converted."""
+    """How one column is made: from a column of the file, a template of several, a constant, or steps of time; then extracted, looked up, converted."""
 
     source: Annotated[str | None, Field(alias="from")] = None
     template: str | None = None
     """`{name}` is a column of the file, `{=name}` one already made by this mapping; missing if any part is."""
     constant: Scalar | None = None
+    steps: Steps | None = None
     missing: Missing = ()
     extract: str | None = None
     """An RE2 expression with one group, `(?P<value>…)`."""
@@ -119,8 +128,8 @@ class Column(_Part):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        if sum(given is not None for given in (self.source, self.template, self.constant)) != 1:
-            raise ValueError("give one of from, template, constant")
+        if sum(given is not None for given in (self.source, self.template, self.constant, self.steps)) != 1:
+            raise ValueError("give one of from, template, constant, steps")
         try:
             for form in self.time:
                 pattern_of(form)
@@ -153,6 +162,31 @@ class Cell(Column):
     into: str = "value"
     set: dict[str, Scalar]
     """What the row says beside the value: property, unit."""
+
+
+class Wide(_Part):
+    """Columns that are told by their names, each to become a row of its own: a sensor each, a year each."""
+
+    columns: str
+    """An RE2 expression for the whole name of such a column of the file."""
+    name: str
+    """The column of the target that the name goes into."""
+    prefix: str = ""
+    """Before the name: `metr-la-`."""
+    into: str = "value"
+    type: Literal["text", "number", "integer", "boolean"] = "number"
+    set: dict[str, Scalar] = {}
+
+    @model_validator(mode="after")
+    def _an_expression(self) -> Self:
+        try:
+            compute.match_substring_regex(pa.array([""]), self.columns)
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"columns: {error}") from error
+        return self
+
+    def cell(self, column: str) -> Cell:
+        return Cell.model_validate({"from": column, "into": self.into, "type": self.type, "set": {**self.set, self.name: self.prefix + column}})
 
 
 class Declared(_Part):
@@ -189,6 +223,8 @@ class FileMapping(_Part):
     """Made in this order; templates of later ones may use earlier ones."""
     cells: tuple[Cell, ...] = ()
     """A wide file: every line becomes a row for each of these that is not empty."""
+    wide: Wide | None = None
+    """Such columns, named by an expression: the file's header says which they are."""
     add: tuple[dict[str, Scalar], ...] = ()
     """Rows that the file lacks, sent with its first batch."""
     declare: Declared | None = None
@@ -202,9 +238,12 @@ class FileMapping(_Part):
         unknown = sorted({each.values for each in self._every if isinstance(each.values, str)} - set(self.tables))
         if unknown:
             raise ValueError(f"there is no table {unknown[0]!r} in tables")
-        if any(each.time for each in self._every) and self.clock is None:
+        if any(each.time or each.steps for each in self._every) and self.clock is None:
             raise ValueError('times need a [clock] with their zone, even if they bear offsets: zone = "UTC"')
+        if self.wide and self.cells:
+            raise ValueError("give cells, or wide")
         made = set(self.columns) | {name for cell in self.cells for name in (cell.into, *cell.set)}
+        made |= {self.wide.name, self.wide.into, *self.wide.set} if self.wide else set()
         if self.declare and not set(self.declare.distinct) <= made:
             raise ValueError(f"declare: no column {min(set(self.declare.distinct) - made)!r} is made")
         if self.add and self.target.body != "json":
@@ -232,6 +271,16 @@ class FileMapping(_Part):
         named = {each.source for each in self._every if each.source is not None}
         templates = [piece for each in self._every if each.template is not None for piece in parts_of(each.template)]
         return named | {piece.column for piece in templates if piece.column is not None and not piece.made}
+
+    def fitted(self, header: Sequence[str]) -> FileMapping:
+        """This mapping with a cell for each column of a header that `wide` means. Raises `CannotMap` if there is none."""
+        if self.wide is None:
+            return self
+        meant = compute.match_substring_regex(pa.array(header, pa.string()), f"^(?:{self.wide.columns})$").to_pylist()
+        cells = tuple(self.wide.cell(name) for name, is_meant in zip(header, meant, strict=True) if is_meant)
+        if not cells:
+            raise CannotMap(f"No column of the file is named as {self.wide.columns!r} says. It has {', '.join(header[:20])}.")
+        return self.model_copy(update={"cells": cells, "wide": None})
 
     @property
     def lines_in_batch(self) -> int:

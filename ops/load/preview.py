@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from ops.load.files import chunks_of, unit_of
+from ops.load.files import chunks_of, fitted, unit_of
 from ops.load.mapping import CannotMap, FileMapping
 from ops.load.rows import batch_of, body_of, declarations
 from ops.load.tally import Tally
@@ -36,14 +36,15 @@ class Preview:
 def preview(paths: Sequence[Path], mapping: FileMapping) -> list[Preview]:
     """Map the first batch of each file. Raises `CannotMap`."""
     found = []
-    as_json = mapping.model_copy(update={"target": mapping.target.model_copy(update={"body": "json"})})
     for path in paths:
-        chunk = next(chunks_of(path, mapping), None)
+        own = fitted(path, mapping)
+        as_json = own.model_copy(update={"target": own.target.model_copy(update={"body": "json"})})
+        chunk = next(chunks_of(path, own), None)
         if chunk is None:
             raise CannotMap(f"{path} has no rows.")
-        batch = batch_of(chunk, mapping)
-        tally = Tally(path.name, unit_of(path, mapping), max(1, len(mapping.cells)))
+        batch = batch_of(chunk, own)
+        tally = Tally(path.name, unit_of(path, own), max(1, len(own.cells)))
         tally.mapped(batch)
         rows = [*mapping.add, *orjson.loads(body_of(batch, as_json))]
-        found.append(Preview(tally, len(batch), rows[:SHOWN], declarations(batch, mapping, set())[:SHOWN]))
+        found.append(Preview(tally, len(batch), rows[:SHOWN], declarations(batch, own, set())[:SHOWN]))
     return found
