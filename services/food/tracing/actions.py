@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from math import isnan
 from typing import Any
 
-from services.food.tracing.domain import Direction, Fault, Flow, Move, flows_of, link_faults, loops_of, spread, whole_of
+from services.food.tracing.domain import Direction, Fault, Flow, Move, flows_of, link_faults, spread, whole_of
 from services.food.tracing.reading import Asker, Graph, read_graph
 from services.food.tracing.schemas import EXPLANATIONS
 from shared.caller import Caller
 from shared.errors import NotFound
+
+LISTED = 1_000
+"""Most faults that an answer names; all are counted."""
 
 
 @dataclass(slots=True)
@@ -36,12 +40,13 @@ def balance(graph: Graph, start: str) -> Balance:
     amounts: dict[Direction, dict[str, float | None]] = {}
     for direction, depths in graph.depths.items():
         within = [flow for flow in flows if flow.parent in depths and flow.child in depths]
-        found = spread(start, quantities[start] if direction == "forward" else 1.0, within, whole, direction)
+        found, loops = spread(start, quantities[start] if direction == "forward" else 1.0, within, whole, direction)
         if direction == "back":
             found = {lot: None if part is None else part * whole[lot] for lot, part in found.items()}
         amounts[direction] = found
+        faults += [Fault("loop", loop[0]) for loop in loops]
+    faults = list(dict.fromkeys(faults))
     known = [flow for flow in flows if flow.parent in inside and flow.child in inside]
-    faults += [Fault("loop", loop[0]) for loop in loops_of(known)]
     faults += link_faults([move for move in graph.moves if move.lot in inside], {lot: row.premises for lot, row in graph.lots.items()}, quantities)
     return Balance(graph, known, faults, whole, amounts)
 
@@ -53,7 +58,11 @@ async def trace(
     graph = await read_graph(asker, [lot], directions, max_depth=max_depth, limit=limit, known_at=known_at)
     if lot not in graph.lots or lot not in (seen := seen_lots(graph, caller)):
         raise NotFound(f"There is no lot {lot[:100]!r}.")
-    return _told(balance(graph, lot), lot, seen, caller)
+    gc.disable()  # tens of thousands of new objects, none of them garbage, would make the collector walk the whole process several times
+    try:
+        return _told(balance(graph, lot), lot, seen, caller)
+    finally:
+        gc.enable()
 
 
 def seen_lots(graph: Graph, caller: Caller) -> set[str]:
@@ -90,7 +99,8 @@ def _told(balanced: Balance, start: str, seen: set[str], caller: Caller) -> dict
         "edges": [_edge(flow, places) for flow in balanced.flows if flow.parent in seen and flow.child in seen],
         "movements": [_move(balanced, move, start, places) for move in moves],
         "premises": [_place(graph.premises[place]) for place in sorted(touched & places)],
-        "faults": [asdict(each) for each in faults],
+        "faults": [each._asdict() for each in faults[:LISTED]],
+        "unlisted_faults": max(0, len(faults) - LISTED),
         "explanations": {code: dict(zip(("zh", "en"), EXPLANATIONS[code], strict=True)) for code in sorted({each.code for each in faults})},
         "truncated": graph.truncated,
         "unit": graph.lots[start].unit,

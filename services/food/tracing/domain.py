@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from math import isnan
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,7 @@ LARGEST_LOOP = 400
 Direction = Literal["back", "forward"]
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """Movements of a lot, of one kind, event, premises and partner, summed up."""
 
     kind: str
@@ -38,8 +37,7 @@ class Move:
     last_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """What of one lot went into another in one transformation."""
 
     parent: str
@@ -51,8 +49,14 @@ class Flow:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Spread(NamedTuple):
+    """How much there is in each lot; None where it cannot be known. And the lots that are part of themselves, loop by loop."""
+
+    amounts: dict[str, float | None]
+    loops: list[list[str]]
+
+
+class Fault(NamedTuple):
     """Where the books do not balance, or a link is missing."""
 
     code: str
@@ -108,7 +112,7 @@ def whole_of(quantities: Mapping[str, float], flows: Iterable[Flow], moves: Iter
     return {lot: max(quantity, left[lot]) for lot, quantity in quantities.items()}
 
 
-def spread(start: str, initial: float, flows: Iterable[Flow], whole: Mapping[str, float], direction: Direction) -> dict[str, float | None]:
+def spread(start: str, initial: float, flows: Iterable[Flow], whole: Mapping[str, float], direction: Direction) -> Spread:
     """Forward: how much of the start lot's `initial` is in each lot made from it. Back: with 1, which part of each lot went into the start lot.
 
     Loops (a lot that is part of itself) are solved as a system, so that what goes round is counted each time it passes; None where nothing leaves a loop
@@ -120,15 +124,17 @@ def spread(start: str, initial: float, flows: Iterable[Flow], whole: Mapping[str
         if flow.parent in whole:
             steps[one][other] = steps[one].get(other, 0.0) + flow.amount / whole[flow.parent]
     found: dict[str, float] = defaultdict(float, {start: initial})
+    loops = []
     for loop in reversed(_components(start, steps)):
         if len(loop) > 1 or loop[0] in steps[loop[0]]:
             _solve(loop, steps, found)
+            loops.append(sorted(loop))
         for one in loop:
             inside = set(loop) if len(loop) > 1 else {one}
             for other, weight in steps[one].items():
                 if other not in inside:
                     found[other] += found[one] * weight
-    return {lot: None if np.isnan(amount) else amount for lot, amount in found.items()}
+    return Spread({lot: None if isnan(amount) else amount for lot, amount in found.items()}, loops)
 
 
 def _solve(loop: Sequence[str], steps: Mapping[str, Mapping[str, float]], found: dict[str, float]) -> None:
@@ -147,35 +153,17 @@ def _solve(loop: Sequence[str], steps: Mapping[str, Mapping[str, float]], found:
     found.update(zip(loop, solution.tolist(), strict=True))
 
 
-def loops_of(flows: Iterable[Flow]) -> list[list[str]]:
-    """Lots that are part of themselves, each loop once."""
-    steps: dict[str, dict[str, float]] = defaultdict(dict)
-    for flow in flows:
-        steps[flow.parent][flow.child] = 1.0
-    seen: set[str] = set()
-    loops = []
-    for lot in sorted(steps):
-        if lot not in seen:
-            loops += [sorted(each) for each in _components(lot, steps, seen) if len(each) > 1 or each[0] in steps.get(each[0], {})]
-    return loops
-
-
-def _components(start: str, steps: Mapping[str, Mapping[str, float]], seen: set[str] | None = None) -> list[list[str]]:
+def _components(start: str, steps: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
     """Strongly connected components that the start reaches, each after all that it leads to (Tarjan 1972, without recursion)."""
-    seen = set() if seen is None else seen
     order: dict[str, int] = {start: 0}
     low = {start: 0}
     stack, on_stack, found = [start], {start}, []
     work = [(start, iter(steps.get(start, ())))]
-    seen.add(start)
     while work:
         node, following = work[-1]
         for other in following:
             if other not in order:
-                if other in seen:
-                    continue
                 order[other] = low[other] = len(order)
-                seen.add(other)
                 stack.append(other)
                 on_stack.add(other)
                 work.append((other, iter(steps.get(other, ()))))

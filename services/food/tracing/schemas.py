@@ -109,6 +109,7 @@ class TraceOut(BaseModel):
     movements: list[MoveOut]
     premises: list[PlaceOut]
     faults: list[FaultOut]
+    unlisted_faults: Annotated[int, Field(description="How many more there are than `faults` lists")]
     explanations: Annotated[dict[str, dict[str, str]], Field(description="What the faults mean, zh and en")]
     beyond_scope: Beyond
 
