@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.fire.calls import api as calls
 from services.fire.crews import api as crews
 from services.fire.crews import stream
-from services.fire.crews.tasks import keep_terminals
+from services.fire.crews.tasks import keep_in_touch, keep_terminals
 from services.fire.datasets import CALLS, HYDRANTS, INCIDENTS, RESPONSES, STATIONS, UNITS
 from services.fire.dispatch import api as dispatch
 from services.fire.dispatch import handlers as reactions
@@ -42,6 +42,6 @@ service = Service(
     metadata=metadata,
     loads=["/responses", "/stations", "/units", "/hydrants", "/units/positions"],
     holds=hold,
-    tasks=[keep_dispatching, keep_roads, keep_terminals],
+    tasks=[keep_dispatching, keep_roads, keep_terminals, keep_in_touch],
 )
 app = create_app(service)

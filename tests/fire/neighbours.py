@@ -40,7 +40,7 @@ HANDLERS = {
     ClosureEnded: roads.end_closure,
     NetworkReplaced: roads.network_replaced,
 }
-CARD = {"sites": [{"id": "S1", "name_zh": "湘江化工", "name_en": "Xiangjiang Chemical", "substances": [{"cas": "7782-50-5"}]}], "as_of": "2026-11-22T08:00:00Z"}
+CARD = {"sites": [{"site": "430300:S1", "name": "湘江化工", "substances": [{"cas": "7782-50-5"}]}], "as_of": "2026-11-22T08:00:00Z"}
 
 
 @dataclass

@@ -100,8 +100,8 @@ def _danger(content: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
                 f"Wind from the {WINDS_EN[eighth]}: approach from the {WINDS_EN[eighth]} (upwind).",
             )
     for site in _sites(content["card"])[:3]:
-        name = site.get("name_zh") or site.get("name_en") or site.get("id") or "?"
-        yield f"附近单位：{name}（见现场卡）。", f"Site nearby: {site.get('name_en') or name} (see the on-site card)."
+        name = site.get("name") or site.get("site") or "?"
+        yield f"附近单位：{name}（见现场卡）。", f"Site nearby: {name} (see the on-site card)."
 
 
 def _sites(card: Any) -> list[Mapping[str, Any]]:
@@ -130,7 +130,8 @@ def _lacking(content: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 def digest(content: Mapping[str, Any], *, routes: bool) -> str:
     """What a message says, without what changes by the second; routes count only where another way was asked for."""
-    said = {name: _plain(content[name]) for name in ("incident", "release", "outline", "card", "short")}
+    said = {name: _plain(content[name]) for name in ("incident", "release", "outline", "short")}
+    said["card"] = _plain(_sites(content["card"]))  # its releases and outlines are said beside it
     said["units"] = sorted(each["unit"] for each in content["units"])
     said["missing"] = sorted(each["what"] for each in content["missing"])
     if routes:

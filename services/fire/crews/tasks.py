@@ -1,4 +1,4 @@
-"""Tells the terminals of this process what other processes wrote."""
+"""Tells the terminals of this process what other processes wrote, and keeps in touch with the hub."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.fire.models import crew_messages
+from services.fire.roads.tasks import IDLE_S, INTERVAL_S, has_units
 from shared.runtime import Runtime
+from shared.source_failures import SourceFailure
 
 POLL_S = 1.0
 MOST = 500
@@ -39,3 +41,16 @@ async def _tell(runtime: Runtime, position: int | None) -> int:
             runtime.own.terminals.told(row.units)
             position = row.position
     return position
+
+
+async def keep_in_touch(runtime: Runtime) -> None:
+    """Ask the hub something small now and then, so that what is asked in an emergency finds a connection and a token ready."""
+    while True:
+        pause = IDLE_S
+        try:
+            if await has_units(runtime):
+                await runtime.calls.ask("hub", "/lookups", within=5.0)
+                pause = INTERVAL_S
+        except (SourceFailure, SQLAlchemyError, OSError, TimeoutError):
+            pass  # the question in earnest will say so
+        await asyncio.sleep(pause)

@@ -15,7 +15,9 @@ from shared.runtime import Runtime
 from shared.source_failures import SourceFailure
 
 DEADLINE_S = 0.3
-COPY_S = 2.0
+PATIENT_S = 2.0
+"""When the message has gone out and routes are asked for again."""
+COPY_S = 1.5
 """How long our own search may take; a network is searched in milliseconds, but the first time it is read from disk."""
 MOST_ROUTES = 20
 """Traffic gives no more."""
@@ -40,14 +42,21 @@ class Travel:
 
 
 async def travel(
-    runtime: Runtime, units: Sequence[Candidate], to: Place, avoid: Mapping[str, Any] | None, closures: Sequence[Mapping[str, Any]], wanted: int
+    runtime: Runtime,
+    units: Sequence[Candidate],
+    to: Place,
+    avoid: Mapping[str, Any] | None,
+    closures: Sequence[Mapping[str, Any]],
+    wanted: int,
+    *,
+    patient: bool,
 ) -> Travel:
     """Times of all units and routes of the soonest, around the outline; never fails."""
     if not units:
         return Travel("traffic")
     groups = [group for group in ([one for one in units if (one.kind in AMBULANCES) is medical] for medical in (False, True)) if group]
     try:
-        parts = await asyncio.gather(*(_ask_traffic(runtime, group, to, avoid, wanted) for group in groups))
+        parts = await asyncio.gather(*(_ask_traffic(runtime, group, to, avoid, wanted, PATIENT_S if patient else DEADLINE_S) for group in groups))
     except SourceFailure as failure:
         return await _by_copy(runtime, groups, to, [*closures, *([avoid] if avoid else [])], f"{failure.slug}: {failure.detail}")
     whole = parts[0]
@@ -61,7 +70,7 @@ def _vehicle(group: Sequence[Candidate]) -> Any:
     return "ambulance" if group[0].kind in AMBULANCES else "fire_engine"
 
 
-async def _ask_traffic(runtime: Runtime, group: Sequence[Candidate], to: Place, avoid: Mapping[str, Any] | None, wanted: int) -> Travel:
+async def _ask_traffic(runtime: Runtime, group: Sequence[Candidate], to: Place, avoid: Mapping[str, Any] | None, wanted: int, within: float) -> Travel:
     question = {
         "origins": [{"id": one.unit, "lon": one.lon, "lat": one.lat} for one in group],
         "destination": {"lon": to[0], "lat": to[1]},
@@ -70,7 +79,7 @@ async def _ask_traffic(runtime: Runtime, group: Sequence[Candidate], to: Place, 
         "limit_s": LIMIT_S,
         "routes": min(len(group), max(wanted, ROUTES), MOST_ROUTES),
     }
-    answer = await runtime.calls.ask("traffic", "/travel-times", within=DEADLINE_S, method="POST", json=question)
+    answer = await runtime.calls.ask("traffic", "/travel-times", within=within, method="POST", json=question)
     try:
         said = orjson.loads(answer.content)
         times = {each["id"]: None if each["travel_s"] is None else float(each["travel_s"]) for each in said["times"]}

@@ -70,6 +70,11 @@ class Case:
         return int(self.work["served"]) >= self.wanted and self.work["retry_at"] is None
 
     @property
+    def patient(self) -> bool:
+        """Whether this is only another try for what was missing: there is time to wait for an answer."""
+        return int(self.work["served"]) >= self.wanted
+
+    @property
     def point(self) -> tuple[float, float] | None:
         lon, lat = self.incident["lon"], self.incident["lat"]
         return None if lon is None else (lon, lat)

@@ -30,7 +30,7 @@ from shared.runtime import Runtime
 POLL_S = 1.0
 """How long work may go unnoticed whose process died."""
 JOB_S = LEASE_S - 1.0
-RETRY_S = (2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
+RETRY_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
 """When what was missing is tried again."""
 GIVE_UP = 60
 HYDRANTS_M, HYDRANTS = 500, 5
@@ -89,7 +89,9 @@ async def _look(runtime: Runtime, incident: str) -> bool:
         asked = _asked(case, left, candidates)
         target = gather or case.point
         avoid = case.outline["geometry"] if case.outline else None
-        found = await travel(runtime, asked, target, avoid, closures, sum(need.count for need in left)) if target and asked else Travel("traffic")
+        found = Travel("traffic")
+        if target and asked:
+            found = await travel(runtime, asked, target, avoid, closures, sum(need.count for need in left), patient=case.patient)
         return await _conclude(runtime, case, Gathered(await card, found, _timed(asked, found), needs, hydrants, gather))
     finally:
         card.cancel()
@@ -98,7 +100,7 @@ async def _look(runtime: Runtime, incident: str) -> bool:
 async def _card(runtime: Runtime, case: Case) -> Card:
     if case.point is None:
         return Card(None, "The incident has no place.")
-    return await ask_card(runtime, *case.point)
+    return await ask_card(runtime, *case.point, patient=case.patient)
 
 
 async def _hydrants(session: AsyncSession, case: Case) -> Sequence[HydrantNear]:

@@ -13,9 +13,9 @@ from services.fire.models import units
 from shared.runtime import Runtime
 from shared.source_failures import SourceFailure
 
-INTERVAL_S = 300.0
-"""How often traffic is asked, beyond what its events tell."""
-IDLE_S = 10.0
+INTERVAL_S = 20.0
+"""How often traffic is asked, beyond what its events tell: seldom another network, always a connection and a token that are ready in an emergency."""
+IDLE_S = 5.0
 """How often to look whether there are units by now, or traffic answers again."""
 _log = structlog.get_logger("roads")
 
@@ -26,7 +26,7 @@ async def keep_roads(runtime: Runtime) -> None:
     while True:
         pause = IDLE_S
         try:
-            if await _has_units(runtime):
+            if await has_units(runtime):
                 roads.wanted.clear()
                 await roads.refresh(runtime)
                 pause, failing = INTERVAL_S, False
@@ -39,6 +39,7 @@ async def keep_roads(runtime: Runtime) -> None:
                 await roads.wanted.wait()
 
 
-async def _has_units(runtime: Runtime) -> bool:
+async def has_units(runtime: Runtime) -> bool:
+    """Whether this city has anybody to send."""
     async with runtime.sessions() as session:
         return (await session.scalar(select(units.c.code).limit(1))) is not None
