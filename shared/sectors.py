@@ -11,4 +11,5 @@ PORT_OFFSETS = {
     "worksafety": 5,
     "community": 6,
     "intercity": 7,
+    "water": 8,
 }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.events import env, fire, food, hub, intercity, traffic, worksafety
+from shared.events import env, fire, food, hub, intercity, traffic, water, worksafety
 from shared.events.model import Event
 
 EVENTS: dict[str, type[Event]] = {
     kind.type: kind
-    for module in (env, fire, food, hub, intercity, traffic, worksafety)
+    for module in (env, fire, food, hub, intercity, traffic, water, worksafety)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
 }
