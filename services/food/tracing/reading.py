@@ -96,7 +96,7 @@ async def _by_id(asker: Asker, table: Table, ids: Collection[str], known_at: dat
     source = _of(table, known_at)
     names = [column.name for column in table.columns if column.name not in ("recorded_at", "recorded_by", "registry", "number", "address", "postal_code")]
     found = await _fetched(asker, select(*(source.c[name] for name in names)).where(source.c.id == any_(literal(sorted(ids), _KEYS))))
-    made: Any = namedtuple(table.name, names)
+    made: Any = namedtuple("made", names)  # type: ignore[misc]  # the names are those of the table
     return dict(zip((row[0] for row in found), map(made._make, found), strict=True))
 
 
