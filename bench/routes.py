@@ -118,12 +118,15 @@ def synthetic() -> Network:
 
 def edmonton() -> Network | None:
     """The roads of Edmonton as JEMSS has them, or None."""
+    files = [EDMONTON / f"roads_edmonton_{part}.csv.gz" for part in ("nodes", "arcs")]
+    return read_jemss(*files) if all(file.exists() for file in files) else None
+
+
+def read_jemss(nodes_file: Path, arcs_file: Path) -> Network:
+    """A network whose nodes are numbered from 1 in the order of their file."""
     import pyarrow.csv as csv
 
-    files = [EDMONTON / f"roads_edmonton_{part}.csv.gz" for part in ("nodes", "arcs")]
-    if not all(file.exists() for file in files):
-        return None
-    nodes, arcs = (csv.read_csv(file) for file in files)
+    nodes, arcs = csv.read_csv(nodes_file), csv.read_csv(arcs_file)
     network, _ = make_network(
         node_ids=nodes["node"].to_numpy(),
         lon=nodes["lon"].to_numpy(),
