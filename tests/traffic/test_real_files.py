@@ -55,7 +55,8 @@ async def way_across(traffic: Traffic, network: Network) -> dict[str, Any]:
     """The way between the two nodes that lie farthest west and east of those that can be entered."""
     there = network.access_nodes
     ends = [int(there[each]) for each in (np.argmin(network.lon[there]), np.argmax(network.lon[there]))]
-    found: dict[str, Any] = (await traffic.way(*((float(network.lon[each]), float(network.lat[each])) for each in ends)))["route"]
+    start, end = ((float(network.lon[each]), float(network.lat[each])) for each in ends)
+    found: dict[str, Any] = (await traffic.way(start, end))["route"]
     return found
 
 
