@@ -23,10 +23,10 @@ install-dev: ## The same with what tests and checks need
 	@$(PYTHON) ops/install.py requirements-dev.lock
 
 test: install-dev ## Every test with seeded samples, on two cores (8 minutes at most)
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 proof: install-dev ## The full counts: every fault, every property run; as long as it takes
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "proof or not proof" $(TESTS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "proof or not proof" $(TESTS)
 
 check: install-dev ## Format, lint, types, import rules, migrations in step with models, docs in step with settings
 	$(BIN)/ruff format --check .

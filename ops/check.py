@@ -16,6 +16,7 @@ from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from ops.deploying.composing import compose_file
+from ops.dictionary_page import dictionary_page
 from ops.launching import free_port
 from ops.migrate import differences, migrate_all
 from ops.postgres import UNSAFE_BUT_FAST, Postgres, local_postgres
@@ -24,7 +25,11 @@ from ops.services import ROOT, declared, present
 from ops.settings_page import settings_page
 from shared.database import driver_url
 
-WRITTEN: dict[str, Callable[[], str]] = {"docs/settings.md": settings_page, "compose.yaml": lambda: compose_file(present())}
+WRITTEN: dict[str, Callable[[], str]] = {
+    "docs/settings.md": settings_page,
+    "docs/dictionary.md": dictionary_page,
+    "compose.yaml": lambda: compose_file(present()),
+}
 """Files that follow from the code."""
 
 

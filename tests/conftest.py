@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
+from xdist.scheduler import LoadFileScheduling
 
 from tests.city import City
 
 structlog.configure(processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
+WHOLE_CITIES = {"running_city", "faulted"}
 _CITY = pytest.StashKey[City]()
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick tests first: pure ones, then those on the shared servers, then those that start a whole city."""
-    items.sort(key=lambda item: ("running_city" in _fixtures(item), "city" in _fixtures(item)))
+    """Quick tests first: pure ones, then those on the shared servers, then those that start a whole city.
+
+    With several workers the faults come before all, since they take longest: one worker hurts its city while the others do the quick tests.
+    """
+    shared = os.environ.get("PYTEST_XDIST_WORKER") is not None
+    items.sort(key=lambda item: (not (shared and "faulted" in _fixtures(item)), not _fixtures(item).isdisjoint(WHOLE_CITIES), "city" in _fixtures(item)))
 
 
-def _fixtures(item: pytest.Item) -> tuple[str, ...]:
-    return tuple(getattr(item, "fixturenames", ()))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Each file is one worker's; all faults together are, because they share a running city."""
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # it ships no types
+        def _split_scope(self, nodeid: str) -> str:
+            file = str(super()._split_scope(nodeid))
+            return "tests/faults" if file.startswith("tests/faults/") else file
+
+    return Scheduling(config, log)
+
+
+def _fixtures(item: pytest.Item) -> frozenset[str]:
+    return frozenset(getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from tests.faults.faulted_city import FaultedCity
 from tests.ops.running_city import free_port_base
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def faulted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultedCity]:
     made = FaultedCity(tmp_path_factory.mktemp("faulted"), free_port_base())
     made.start()
