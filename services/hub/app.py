@@ -24,7 +24,7 @@ from services.hub.state import hold
 from services.hub.warnings import api as warnings
 from services.hub.warnings import public
 from services.hub.warnings.datasets import WARNINGS
-from shared.events.hub import IncidentClosed, IncidentGraded, IncidentOpened, TaskAnswered, TaskAssigned, WarningIssued
+from shared.events.hub import IncidentClosed, IncidentGraded, IncidentOpened, IncidentReopened, ResponseSet, TaskAnswered, TaskAssigned, WarningIssued
 from shared.events.worksafety import ReleaseConcluded, ReleaseReported
 from shared.service import Service, create_app
 from shared.vocabulary import Text
@@ -49,7 +49,7 @@ service = Service(
         console.router,
     ],
     datasets=[AREAS, INCIDENTS, TASKS, WARNINGS],
-    publishes=[IncidentOpened, IncidentGraded, IncidentClosed, TaskAssigned, TaskAnswered, WarningIssued],
+    publishes=[IncidentOpened, IncidentGraded, ResponseSet, IncidentClosed, IncidentReopened, TaskAssigned, TaskAnswered, WarningIssued],
     metadata=Base.metadata,
     area_master=True,
     loads=["/areas"],

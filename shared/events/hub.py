@@ -47,6 +47,7 @@ class TaskAssigned(Event):
     task: str
     sector: str
     what: str
+    """In Chinese and in English, ` / ` between them."""
     due_at: AwareDatetime | None
 
 
@@ -60,6 +61,27 @@ class TaskAnswered(Event):
     task: str
     sector: str
     state: Literal["acknowledged", "declined", "done"]
+
+
+class ResponseSet(Event):
+    """An authority set the level of its response, `responselevel`, or ended it: then the event names none."""
+
+    type: ClassVar[str] = "hub.response.set.v1"
+    subject_template: ClassVar[str] = "incidents/{incident}"
+
+    incident: str
+    authority: str
+    reason: str
+
+
+class IncidentReopened(Event):
+    """An incident that was over is not."""
+
+    type: ClassVar[str] = "hub.incident.reopened.v1"
+    subject_template: ClassVar[str] = "incidents/{incident}"
+
+    incident: str
+    reason: str
 
 
 class IncidentClosed(Event):

@@ -110,7 +110,7 @@ async def assign(session: AsyncSession, incident: str, area: str, wanted: Sequen
     rows = [{"id": str(ULID()), "incident": incident, "area": area, "assigned_at": now, "recorded_by": by, **task} for task in wanted]
     if rows:
         await session.execute(insert(tasks), rows)
-        told = [(row["id"], row["sector"], row["what_en"], row["due_at"]) for row in rows]
+        told = [(row["id"], row["sector"], f"{row['what_zh']} / {row['what_en']}", row["due_at"]) for row in rows]
         record_all(
             session,
             [

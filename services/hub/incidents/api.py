@@ -20,7 +20,7 @@ from services.hub.incidents.schemas import IncidentOut, Timeline, TimelineItem
 from shared.auth import Caller, may
 from shared.database import Session
 from shared.errors import Conflict, InvalidBody, InvalidRequest, NotFound
-from shared.events.hub import IncidentClosed
+from shared.events.hub import IncidentClosed, IncidentReopened, ResponseSet
 from shared.idempotency import Repeatable
 from shared.outbox.record import record
 from shared.paging import paging_key, seal, unseal
@@ -92,8 +92,10 @@ async def set_response(incident: Which, given: schemas.ResponseIn, session: Sess
     """A scale of its own: the authority decides, no grade implies it."""
     row = await to_change(session, incident, officer, given.revision)
     await change(session, row, {"response_level": given.level, "response_authority": given.authority if given.level else None}, officer.subject)
-    level = ResponseLevel(given.level).name if given.level else "—"
-    await note(session, incident, "response", f"{level}, {given.authority}: {given.reason}", officer.subject, now)
+    level = ResponseLevel(given.level) if given.level else None
+    await note(session, incident, "response", f"{level.name if level else '—'}, {given.authority}: {given.reason}", officer.subject, now)
+    told = {"incident": incident, "authority": given.authority, "reason": given.reason}
+    record(session, ResponseSet(**told, area=row["area"], responselevel=level, regarding=f"incidents/{incident}"))
     return await _now(session, incident, officer, now)
 
 
@@ -154,6 +156,8 @@ async def reopen(incident: Which, given: schemas.ReopeningIn, session: Session, 
     row = await to_change(session, incident, officer, given.revision, closed=True)
     await change(session, row, {"state": "open", "closed_at": None, "closing_proposed_at": None}, officer.subject)
     await note(session, incident, "reopened", given.reason, officer.subject, now)
+    scale = IncidentGrade(row["grade"])
+    record(session, IncidentReopened(incident=incident, reason=given.reason, area=row["area"], incidentgrade=scale, regarding=f"incidents/{incident}"))
     return await _now(session, incident, officer, now)
 
 

@@ -65,6 +65,10 @@ async def test_the_response_level_is_a_scale_of_its_own(desk: Desk) -> None:
     assert (set_["response_level"], set_["response_authority"], set_["grade"]) == (2, "市人民政府", 4)
     ended = await desk.done("POST", path, {"revision": 2, "level": None, "authority": "市人民政府", "reason": "终止"})
     assert ended["response_level"] is None
+    told = desk.city.sql(
+        desk.settings, "SELECT envelope ->> 'responselevel' AS l FROM outbox WHERE envelope ->> 'type' = 'hub.response.set.v1' ORDER BY sequence"
+    )
+    assert [row["l"] for row in told] == ["II", None]
     assert [item["text"] for item in await desk.items(made["id"]) if item["kind"] == "response"] == ["II, 市人民政府: 预案启动", "—, 市人民政府: 终止"]
 
 
