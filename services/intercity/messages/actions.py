@@ -104,10 +104,10 @@ async def check_agreement(gateway: Gateway, envelope: Envelope, now: datetime) -
     return agreement
 
 
-def check_rate(gateway: Gateway, agreement: Agreement) -> None:
-    """The agreed rate of questions."""
-    grant = agreement.grant(gateway.city)
-    wait_s = gateway.rate(agreement.id, grant.rate_per_minute if grant else 1).take(time.monotonic())
+def check_rate(gateway: Gateway, agreement: Agreement, giver: str) -> None:
+    """The agreed rate of messages under what `giver` gives."""
+    grant = agreement.grant(giver)
+    wait_s = gateway.rate(f"{agreement.id} {giver}", grant.rate_per_minute if grant else 1).take(time.monotonic())
     if wait_s:
         raise _too_often(wait_s)
 

@@ -87,7 +87,7 @@ async def operate(gateway: Gateway, peer: Peer, message: Message, passage: Passa
 async def _exchange(gateway: Gateway, peer: Peer, message: Message, passage: Passage) -> Done:
     agreement = await check_agreement(gateway, message.envelope, datetime.now(UTC))
     asked = asked_of(message.envelope.operation, message.payload)
-    found = await answer(gateway, agreement, peer.city, message.envelope.operation, asked, lambda: check_rate(gateway, agreement), passage)
+    found = await answer(gateway, agreement, peer.city, message.envelope.operation, asked, lambda: check_rate(gateway, agreement, gateway.city), passage)
     return Done(payload=orjson.dumps(found))
 
 
@@ -148,7 +148,7 @@ async def _warning(gateway: Gateway, peer: Peer, message: Message, passage: Pass
     grant = agreement.grant(peer.city)
     if grant is None or not grant.warnings:
         raise OutsideAgreement("Warnings of this city are not agreed.", pointer="/operation")
-    check_rate(gateway, agreement)
+    check_rate(gateway, agreement, peer.city)
     change, payload = await take_warning(gateway, peer.city, agreement, message)
     return Done(payload=payload, change=change)
 
