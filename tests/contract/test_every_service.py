@@ -17,7 +17,7 @@ from ops.services import present
 from tests.ops.running_city import RunningCity, free_port_base
 
 SECONDS, PROOF_SECONDS = 8, 120
-NEVER_ENDS = "^/events/stream$"
+NEVER_ENDS = "^/(events|crews)/stream$"
 CALLS_OUT_OR_ENDS_THE_TOKEN = "^/(oauth/revoke|sources.*)$"
 PUBLIC = {
     "/problems/{slug}",

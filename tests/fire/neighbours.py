@@ -11,11 +11,14 @@ from typing import Any
 
 import httpx
 import orjson
+import pytest
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from ulid import ULID
 
 from services.fire.app import service
+from services.fire.crews import client as cards
+from services.fire.dispatch import client as routes
 from services.fire.dispatch import handlers
 from services.fire.roads import handlers as roads
 from services.fire.stations.domain import distance_m
@@ -191,6 +194,15 @@ class Dispatching(Fire):
 async def dispatching(city: City, neighbours: Neighbours | None = None, **overrides: Any) -> AsyncIterator[Dispatching]:
     """The fire service with its neighbours, all on loopback."""
     beside = neighbours or Neighbours()
+    with pytest.MonkeyPatch.context() as patch:
+        for client in (cards, routes):  # on a busy machine a neighbour in this very process may take longer than an emergency allows
+            patch.setattr(client, "DEADLINE_S", 3.0)
+        async with _served(city, beside, overrides) as found:
+            yield found
+
+
+@asynccontextmanager
+async def _served(city: City, beside: Neighbours, overrides: dict[str, Any]) -> AsyncIterator[Dispatching]:
     async with serving(beside.app()) as other:
         url = str(other.base_url).rstrip("/")
         settings = city.settings("fire", **({"hub_url": url, "addresses": {"traffic": url}, "client_secret": "known"} | overrides))

@@ -8,8 +8,7 @@ from fastapi import APIRouter, Path, Query
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from services.fire.crews.domain import for_terminal
-from services.fire.crews.reading import check_unit, found_message
+from services.fire.crews.reading import check_unit, found_message, shown_message
 from services.fire.crews.schemas import AcknowledgementIn, AcknowledgementOut, MessageOut
 from services.fire.models import crew_acknowledgements
 from shared.auth import Caller, may
@@ -17,7 +16,6 @@ from shared.database import Session
 from shared.errors import Conflict, InvalidBody
 from shared.row_models import Reference, misdated
 from shared.service import Now
-from shared.vocabulary import DataGrade
 
 router = APIRouter(tags=["crews"])
 MOST_REVISION = 2**31 - 1
@@ -33,10 +31,8 @@ async def show_message(
     """All that a crew needs to know, as it was said in one revision; the on-site card only with clearance for important data."""
     found = await found_message(session, incident, revision, caller)
     acknowledged = select(crew_acknowledgements.c.unit).where(crew_acknowledgements.c.incident == incident, crew_acknowledgements.c.revision == found.revision)
-    said = {name: found._mapping[name] for name in ("incident", "revision", "created_at", "units")}
-    content = for_terminal(found.content, important=caller.clearance.grade.rank >= DataGrade.IMPORTANT.rank)
-    missing = sorted({each["what"] for each in content["missing"]})
-    return MessageOut(**said, missing=missing, content=content, acknowledged=list(await session.scalars(acknowledged.order_by(crew_acknowledgements.c.unit))))
+    units = list(await session.scalars(acknowledged.order_by(crew_acknowledgements.c.unit)))
+    return MessageOut.model_validate({**shown_message(found, caller), "acknowledged": units})
 
 
 @router.post("/incidents/{incident}/crews-message/{revision}/acknowledgement", summary="Acknowledge a message")

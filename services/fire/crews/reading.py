@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, any_, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.fire.crews.client import Card
-from services.fire.crews.domain import Missing, texts
+from services.fire.crews.domain import Missing, for_terminal, texts
 from services.fire.dispatch.client import Travel
 from services.fire.dispatch.domain import Candidate, Need
 from services.fire.dispatch.reading import Case
@@ -18,6 +18,7 @@ from services.fire.stations.schemas import HydrantNear
 from shared.caller import Caller
 from shared.errors import NotFound
 from shared.places import covers
+from shared.vocabulary import DataGrade, Personal
 
 _INCIDENT = ("id", "kind", "priority", "area", "lon", "lat", "opened_at", "regarding")
 Place = tuple[float, float]
@@ -113,7 +114,7 @@ async def found_message(session: AsyncSession, incident: str, revision: int | No
 
 async def messages_for(session: AsyncSession, unit: str, caller: Caller, after: int, limit: int) -> list[Row[*tuple[Any, ...]]]:
     """What a unit's terminal has not had yet, in the order in which it was said."""
-    query = select(crew_messages).where(crew_messages.c.position > after, crew_messages.c.units.any(unit), covers(caller, crew_messages.c.area))
+    query = select(crew_messages).where(crew_messages.c.position > after, literal(unit) == any_(crew_messages.c.units), covers(caller, crew_messages.c.area))
     return list(await session.execute(query.order_by(crew_messages.c.position).limit(limit)))
 
 
@@ -121,3 +122,10 @@ async def check_unit(session: AsyncSession, unit: str, caller: Caller) -> None:
     """`NotFound` unless the caller sees the unit."""
     if (await session.scalar(select(units.c.code).where(units.c.code == unit, covers(caller, units.c.area)))) is None:
         raise NotFound(f"There is no unit {unit[:100]!r}.")
+
+
+def shown_message(row: Any, caller: Caller) -> dict[str, Any]:
+    """A message as this caller may have it: the on-site card only with clearance for important data."""
+    content = for_terminal(row.content, important=caller.clearance.covers(DataGrade.IMPORTANT, Personal.NONE))
+    missing = sorted({each["what"] for each in content["missing"]})
+    return {"incident": row.incident, "revision": row.revision, "created_at": row.created_at, "units": row.units, "missing": missing, "content": content}

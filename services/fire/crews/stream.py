@@ -12,18 +12,16 @@ import orjson
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
-from sqlalchemy import func, select
+from sqlalchemy import any_, func, literal, select
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Message, Send
 
-from services.fire.crews.domain import for_terminal
-from services.fire.crews.reading import check_unit, messages_for
+from services.fire.crews.reading import check_unit, messages_for, shown_message
 from services.fire.models import crew_messages, unit_status
 from shared.auth import Caller, may
 from shared.errors import InvalidRequest, TooMany
 from shared.row_models import Reference
 from shared.runtime import Runtime
-from shared.vocabulary import DataGrade
 
 HEARTBEAT_S = 10.0
 """How often a silent stream shows that it lives; also how late a revocation that this service knows of ends it."""
@@ -78,7 +76,7 @@ def _position(text: str) -> int:
 
 async def _before_the_newest(session: Any, unit: str) -> int:
     own = select(unit_status.c.incident).where(unit_status.c.unit == unit).scalar_subquery()
-    newest = select(func.max(crew_messages.c.position)).where(crew_messages.c.incident == own, crew_messages.c.units.any(unit))
+    newest = select(func.max(crew_messages.c.position)).where(crew_messages.c.incident == own, literal(unit) == any_(crew_messages.c.units))
     found = await session.scalar(newest)
     return int(found) - 1 if found is not None else int(await session.scalar(select(func.coalesce(func.max(crew_messages.c.position), 0))))
 
@@ -124,6 +122,5 @@ async def _page(runtime: Runtime, unit: str, caller: Caller, after: int) -> Sequ
 
 
 def _frame(row: Any, caller: Caller) -> bytes:
-    content = for_terminal(row.content, important=caller.clearance.grade.rank >= DataGrade.IMPORTANT.rank)
-    data = orjson.dumps({"incident": row.incident, "revision": row.revision, **content})
+    data = orjson.dumps(shown_message(row, caller))
     return b"id: %d\nevent: crews-message\ndata: %b\n\n" % (row.position, data)
