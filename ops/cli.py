@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ops.commands import conform, keys, load, new, query, secrets, status, token, up
+from ops.commands import conform, keys, load, network, new, query, secrets, status, token, up
 
 app = typer.Typer(
     name="liandong",
@@ -18,6 +18,7 @@ app.command("up")(up.up)
 app.command("status")(status.status)
 app.command("token")(token.token)
 app.command("load")(load.load)
+app.command("network")(network.network)
 app.command("query")(query.query)
 app.command("conform")(conform.conform)
 app.command("secrets")(secrets.secrets)

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from bench.routes import read_jemss
+from ops.commands.network import import_network
+from ops.hub import Refused
 from ops.load.engine import Load
 from ops.load.mapping import read_mapping
 from ops.load.sending import Sender
@@ -114,10 +116,14 @@ async def two(city: City, tmp_path: Path) -> AsyncIterator[Served]:
         yield found
 
 
+def run_of(city: Served) -> dict[str, Any]:
+    """What `run.json` says of a running city."""
+    return {"city": city.code, "services": {name: {"url": city.url(name)} for name in city.clients}, "clients": city.accounts}
+
+
 async def load(city: Served, mapping: str, path: Path) -> Report:
-    run = {"city": city.code, "services": {name: {"url": city.url(name)} for name in city.clients}, "clients": city.accounts}
     made = read_mapping(mapping)
-    return await asyncio.to_thread(Load(made, Sender(run, made.target.service)).run, [path])
+    return await asyncio.to_thread(Load(made, Sender(run_of(city), made.target.service)).run, [path])
 
 
 def beginning(path: Path, folder: Path, lines: int | None) -> Path:
@@ -154,10 +160,22 @@ async def accounted_for(two: Served, data: Path, folder: Path, share: dict[str, 
     return counted
 
 
+async def by_the_command_line(two: Served, edges: Path, folder: Path) -> None:
+    """`liandong network FILE` puts a network in force, and says why it cannot."""
+    found = await asyncio.to_thread(import_network, run_of(two), [edges], source="OpenStreetMap, ODbL")
+    assert (found["replaced"], found["arcs"]) == (True, 1751)
+    state = await two.get("traffic", "/network/state")
+    assert state["version"] == found["version"]
+    (folder / "none.csv").write_text("a,b\n1,2\n", "utf-8")
+    with pytest.raises(Refused, match="no column"):
+        await asyncio.to_thread(import_network, run_of(two), [folder / "none.csv"], source="x")
+
+
 async def test_traffic_files_load_with_every_row_accounted_for(two: Served, shared_data: Path, tmp_path: Path) -> None:
     share: dict[str, int | None] = {"metr-la-speeds": 24, "i94-detector": 10, "i94-volumes": 500, "west-hartford-crashes": 200}
     counted = await accounted_for(two, shared_data, tmp_path, share)
     assert counted["metr-la-detectors"]["taken"] == 207
+    await by_the_command_line(two, shared_data / "traffic" / "roads_helsinki_edges.csv", tmp_path)
     assert counted["metr-la-speeds"]["taken"] == 24 * 207
     assert counted["i94-detector"] == {"taken": 1, "corrected": 0, "duplicates": 9, "rejected": 0}
     assert counted["west-hartford-crashes"]["taken"] == 200
