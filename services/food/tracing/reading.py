@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections import namedtuple
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import CTE, Integer, Select, Table, Text, and_, any_, cast, collate, func, literal, null, select, text, union_all
+from sqlalchemy import CTE, CompoundSelect, Integer, Select, Table, Text, and_, any_, collate, func, literal, select, text, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -21,6 +22,7 @@ ROWS = 500_000
 _KEYS = ARRAY(Text)
 _ALONE = text("SELECT set_config('max_parallel_workers_per_gather', '0', true)")
 """For this transaction: starting helpers would take longer than the few thousand index look-ups of a trace."""
+Made = TypeVar("Made")
 Asker = AsyncConnection | AsyncSession
 
 
@@ -49,7 +51,7 @@ async def read_graph(
         for beyond in [row.lot for row in found if row.depth > max_depth]:
             graph.depths[direction].pop(beyond, None)
     ids = sorted({lot for depths in graph.depths.values() for lot in depths})
-    graph.moves = list(map(Move._make, await _fetched(asker, _moves(ids, known_at))))
+    graph.moves = _made(Move._make, await _fetched(asker, _moves(ids, known_at)))
     graph.lots = await _by_id(asker, lots, {*ids, *(move.lot for move in graph.moves)}, known_at)
     places = {row.premises for row in graph.lots.values()} | {place for move in graph.moves for place in (move.premises, move.partner) if place}
     graph.premises = await _by_id(asker, premises, places, known_at)
@@ -78,18 +80,19 @@ def _within_reach(starts: Collection[str], direction: Direction, max_depth: int,
     return select(found.c.lot, func.min(found.c.depth).label("depth")).group_by(found.c.lot).order_by(func.min(found.c.depth), found.c.lot).limit(limit + 1)
 
 
-def _moves(ids: Collection[str], known_at: datetime | None) -> Select[Any]:
-    """All that happened to these lots, and the other halves of the transformations they were in; summed up by kind, event and places."""
+def _moves(ids: Collection[str], known_at: datetime | None) -> CompoundSelect[Any]:
+    """All that happened to these lots, and the other halves of the transformations they were in; deliveries and sales summed up by kind and places."""
     all_moves, own = _of(movements, known_at), _of(movements, known_at).alias("own")
     mine = any_(literal(list(ids), _KEYS))
     changed = ("input", "output")
     events = select(own.c.event).where(own.c.lot == mine, own.c.kind.in_(changed))
-    columns = ("kind", "lot", "premises", "partner", "quantity", "at")
-    moved = select(*(all_moves.c[name] for name in columns), cast(null(), Text).label("event")).where(all_moves.c.lot == mine, all_moves.c.kind.notin_(changed))
-    made = select(*(all_moves.c[name] for name in columns), all_moves.c.event).where(all_moves.c.event.in_(events), all_moves.c.kind.in_(changed))
-    each = union_all(moved, made).subquery()
-    keys = (each.c.kind, func.coalesce(each.c.event, ""), each.c.lot, each.c.premises, each.c.partner)
-    return select(*keys, func.sum(each.c.quantity), func.min(each.c["at"]), func.max(each.c["at"])).group_by(*keys)
+    at, quantity = all_moves.c["at"], all_moves.c.quantity
+    keys = all_moves.c.kind, all_moves.c.lot, all_moves.c.premises, all_moves.c.partner
+    ordered = all_moves.c.kind, literal("", Text), *keys[1:]
+    moved = select(*ordered, func.sum(quantity), func.min(at), func.max(at)).where(all_moves.c.lot == mine, all_moves.c.kind.notin_(changed)).group_by(*keys)
+    changes = all_moves.c.kind, all_moves.c.event, *keys[1:], quantity, at, at.label("last_at")
+    made = select(*changes).where(all_moves.c.event.in_(events), all_moves.c.kind.in_(changed))
+    return union_all(moved, made)
 
 
 async def _by_id(asker: Asker, table: Table, ids: Collection[str], known_at: datetime | None) -> dict[str, Any]:
@@ -97,10 +100,10 @@ async def _by_id(asker: Asker, table: Table, ids: Collection[str], known_at: dat
     names = [column.name for column in table.columns if column.name not in ("recorded_at", "recorded_by", "registry", "number", "address", "postal_code")]
     found = await _fetched(asker, select(*(source.c[name] for name in names)).where(source.c.id == any_(literal(sorted(ids), _KEYS))))
     made: Any = namedtuple("made", names)  # type: ignore[misc]  # the names are those of the table
-    return dict(zip((row[0] for row in found), map(made._make, found), strict=True))
+    return dict(zip((row[0] for row in found), _made(made._make, found), strict=True))
 
 
-async def _fetched(asker: Asker, statement: Select[Any]) -> list[Any]:
+async def _fetched(asker: Asker, statement: Select[Any] | CompoundSelect[Any]) -> list[Any]:
     """The rows of a statement as the driver gives them, in the transaction under way: a third of the time that thousands of rows take otherwise."""
     connection = await asker.connection() if isinstance(asker, AsyncSession) else asker
     driver = (await connection.get_raw_connection()).driver_connection
@@ -108,6 +111,15 @@ async def _fetched(asker: Asker, statement: Select[Any]) -> list[Any]:
     compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     rows: list[Any] = await driver.fetch(compiled.string, *(compiled.params[name] for name in compiled.positiontup or ()))
     return rows
+
+
+def _made(make: Callable[[Any], Made], rows: list[Any]) -> list[Made]:
+    """Objects of rows; none of them is garbage, so that the collector need not walk the process again and again."""
+    gc.disable()
+    try:
+        return list(map(make, rows))
+    finally:
+        gc.enable()
 
 
 def _of(table: Table, known_at: datetime | None) -> Any:
