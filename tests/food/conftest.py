@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from services.food.app import service
+from services.food.models import SHARED
 from shared.config import Settings
 from shared.service import create_app
 from shared.testing import running
@@ -47,6 +48,10 @@ class Food:
     def rows(self, table: str) -> list[dict[str, Any]]:
         return [dict(row) for row in self.city.sql(self.settings, f"SELECT * FROM {table} ORDER BY id")]
 
+    def clear(self) -> None:
+        tables = [table for each in SHARED for table in (each.name, f"{each.name}_history")]
+        self.city.sql(self.settings, f"TRUNCATE {', '.join((*tables, 'outbox', 'idempotency'))}")
+
     def events(self) -> list[tuple[str, str]]:
         return [
             (row["type"], row["subject"]) for row in self.city.sql(self.settings, "SELECT envelope->>'type' AS type, subject FROM outbox ORDER BY position")
@@ -70,15 +75,15 @@ async def kitchen_of(city: City) -> AsyncIterator[Food]:
         yield Food(client, city, settings)
 
 
-@pytest.fixture
-async def food(city: City) -> AsyncIterator[Food]:
-    """A service of its own for each test."""
-    async with kitchen_of(city) as made:
-        yield made
-
-
 @pytest.fixture(scope="module")
 async def kitchen(city: City) -> AsyncIterator[Food]:
     """One service for all tests of a module, which keep apart by the registries that they name."""
     async with kitchen_of(city) as made:
         yield made
+
+
+@pytest.fixture
+async def food(kitchen: Food) -> Food:
+    """The module's service with nothing in it but the areas."""
+    kitchen.clear()
+    return kitchen
