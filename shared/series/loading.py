@@ -26,7 +26,7 @@ from shared.series.reading import Batch, read_batch
 
 _COLUMNS = ["series", "time", "value", "quality", "recorded_at", "recorded_by"]
 _BEGIN = text("""
-    SELECT (extract(epoch FROM recorded_moment() - '2000-01-01Z'::timestamptz) * 1000000)::bigint
+    SELECT (extract(epoch FROM begin_moment() - '2000-01-01Z'::timestamptz) * 1000000)::bigint
     FROM (SELECT count(*) FROM unnest(:months) AS month, LATERAL make_observation_partition(month)) AS made
 """).bindparams(bindparam("months", type_=ARRAY(Date)))
 _STAGE = """

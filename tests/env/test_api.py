@@ -141,6 +141,14 @@ async def test_what_is_recorded_bears_the_caller(env: Env) -> None:
     }
 
 
+async def test_values_bear_the_moment_at_which_their_transaction_is_noted(env: Env) -> None:
+    """Otherwise a question as of a moment would see them before they were committed."""
+    await env.load(values("A", "pm25", [1]))
+    await env.load(values("A", "pm25", [1, 2]))  # met one by one
+    noted = "SELECT count(*) FROM observations o WHERE EXISTS (SELECT FROM changes c WHERE c.table_name = 'observations' AND c.recorded_at = o.recorded_at)"
+    assert env.sql(noted)[0][0] == 2
+
+
 async def test_carbon_monoxide_in_micrograms_is_kept_in_milligrams(env: Env) -> None:
     await env.put("/series", [hourly("A", "co")])
     await env.load([row | {"unit": "ug/m3"} for row in values("A", "co", [700, 10_000])])

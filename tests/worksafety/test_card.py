@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import event
 
 from tests.worksafety.conftest import SITE, Safety, held, site, unit
@@ -28,7 +30,7 @@ async def test_the_card_lists_the_nearest_first_with_what_they_hold(safety: Safe
 async def test_the_card_keeps_to_areas_and_clearance(safety: Safety) -> None:
     await safety.depot()
     await safety.send("/releases", {"site": "430300:S1", "cas": "7782-50-5"}, 201)
-    ask = {"lon": SITE[0], "lat": SITE[1]}
+    ask: dict[str, Any] = {"lon": SITE[0], "lat": SITE[1]}
     assert "q_now" in (await safety.get("/on-site-card", **ask))["sites"][0]["substances"][0]
     general = await safety.get("/on-site-card", headers=safety.headers("hub:query", clearance=GENERAL), **ask)
     substance = general["sites"][0]["substances"][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -22,8 +23,6 @@ async def test_a_depot_is_graded_as_it_is_loaded_and_tells_of_its_grade(safety: 
 
 
 def _parsed(row: dict[str, Any]) -> dict[str, Any]:
-    import json
-
     return row | {"data": json.loads(row["data"]) if isinstance(row["data"], str) else row["data"]}
 
 

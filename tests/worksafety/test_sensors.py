@@ -46,11 +46,11 @@ async def test_a_value_that_rises_above_a_threshold_is_told_once(safety: Safety)
 async def test_history_and_bad_values_raise_no_alarm_and_units_convert(safety: Safety) -> None:
     await safety.load("/sites", site())
     await safety.load("/sensors", SENSOR)
-    await load(safety, value(9, 60 * 7), value(9, 3, quality=4))
+    await load(safety, value(9, 60 * 30), value(9, 3, quality=4))
     assert told(safety) == []
     await load(safety, value(900, 2, unit="[ppb]"))
     assert told(safety) == [("G1", "alarm_low", 0.9)]
-    assert reasons(await load(safety, value(1, 1, unit="mg/m3"), value(1, 1, sensor="G9"))) == {0: "wrong-unit", 1: "unknown-sensor"}
+    assert reasons(await load(safety, value(1, 1, unit="mg/m3"), value(1, 1, sensor="G9"))) == {0: "unknown-unit", 1: "unknown-sensor"}
 
 
 async def test_thresholds_are_corrected_and_series_follow_their_site(safety: Safety) -> None:

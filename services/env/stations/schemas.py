@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Self
 from zoneinfo import available_timezones
 
@@ -13,8 +14,14 @@ from shared.row_models import PlainText, Reference, RowModel
 from shared.series import Timing
 
 
+@cache
+def _zones() -> frozenset[str]:
+    """Read once: it walks the whole time zone database."""
+    return frozenset(available_timezones())
+
+
 def _zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zones():
         raise ValueError("a zone is named as in the IANA database, such as Asia/Shanghai")
     return name
 

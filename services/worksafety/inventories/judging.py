@@ -54,7 +54,7 @@ async def units_of_sites(session: AsyncSession, ids: Sequence[str]) -> list[str]
 
 async def units_with(session: AsyncSession, codes: Sequence[str]) -> list[str]:
     """The units that hold any of these substances."""
-    return list(await session.scalars(select(inventories.c.unit.distinct()).where(inventories.c.substance == any_(literal(list(codes), ARRAY(Text))))))
+    return list(await session.scalars(select(inventories.c.unit).where(inventories.c.substance == any_(literal(list(codes), ARRAY(Text)))).distinct()))
 
 
 async def stored_in(connection: AsyncSession | AsyncConnection, ids: Sequence[str]) -> list[dict[str, Any]]:
