@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, RowMapping, Text, and_, cast, literal, or_, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, RowMapping, Text, and_, any_, cast, literal, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.hub.events.models import EventRow
@@ -45,11 +46,8 @@ def place_of(item: TimelineItem) -> Place:
 
 
 async def _events(session: AsyncSession, incident: str, caller: Caller, after: Place | None, limit: int, known_at: datetime | None) -> list[TimelineItem]:
-    subjects = select(incident_subjects.c.regarding).where(incident_subjects.c.incident == incident)
-    by_hand = select(incident_events.c.position).where(incident_events.c.incident == incident)
-    if known_at is not None:
-        subjects, by_hand = subjects.where(incident_subjects.c.joined_at <= known_at), by_hand.where(incident_events.c.attached_at <= known_at)
-    belongs = or_(EventRow.regarding == f"incidents/{incident}", EventRow.regarding.in_(subjects), EventRow.position.in_(by_hand))
+    subjects, by_hand = await _belongings(session, incident, known_at)
+    belongs = or_(EventRow.regarding == any_(literal(subjects, ARRAY(Text))), EventRow.position == any_(literal(by_hand, ARRAY(BigInteger))))
     conditions: list[ColumnElement[bool]] = [belongs, covers(caller, EventRow.__table__.c.area)]
     if known_at is not None:
         conditions.append(EventRow.recorded_at <= known_at)
@@ -58,6 +56,15 @@ async def _events(session: AsyncSession, incident: str, caller: Caller, after: P
     columns = (EventRow.position, EventRow.recorded_at, EventRow.time, cast(EventRow.envelope, Text).label("content"))
     rows = await session.execute(select(*columns).where(*conditions).order_by(EventRow.recorded_at, EventRow.position).limit(limit))
     return [TimelineItem(recorded_at=row.recorded_at, at=row.time, kind="event", position=row.position, event=orjson.loads(row.content)) for row in rows]
+
+
+async def _belongings(session: AsyncSession, incident: str, known_at: datetime | None) -> tuple[list[str], list[int]]:
+    """Subjects and positions of the incident, read first: with them as values the log is read by its indexes, not as a whole."""
+    subjects = select(incident_subjects.c.regarding).where(incident_subjects.c.incident == incident)
+    by_hand = select(incident_events.c.position).where(incident_events.c.incident == incident)
+    if known_at is not None:
+        subjects, by_hand = subjects.where(incident_subjects.c.joined_at <= known_at), by_hand.where(incident_events.c.attached_at <= known_at)
+    return [f"incidents/{incident}", *await session.scalars(subjects)], list(await session.scalars(by_hand))
 
 
 def _beyond_event(after: Place) -> ColumnElement[bool]:
