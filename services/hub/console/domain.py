@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from shared.vocabulary import Text
@@ -42,28 +43,41 @@ class Listed:
 
     id: str
     dataset: str
-    ends: str
-    """Field that is null as long as the thing goes on; rows that are over are left out."""
+    conditions: Mapping[str, str]
+    """What must hold for a thing that still goes on, by the field that it is about; those of fields that nobody declares are left out."""
+
+    def filter(self, fields: Collection[str], now: datetime) -> str | None:
+        """The conditions as CQL2."""
+        moment = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return " AND ".join(text.format(now=f"TIMESTAMP('{moment}')") for name, text in self.conditions.items() if name in fields) or None
 
 
 INDICATORS = (
-    Indicator(id="calls", title=Text("接警", "Calls for service"), dataset="fire.calls"),
+    Indicator(id="calls", title=Text("接警", "Calls"), dataset="fire.calls"),
     Indicator(
         id="pm25",
-        title=Text("PM2.5 均值", "PM2.5, mean"),
+        title=Text("PM2.5 均值", "Mean PM2.5"),
         dataset="env.observations",
         filter="property = 'pm25' AND quality <= 2",
         mean_of="value",
         unit="ug/m3",
     ),
-    Indicator(id="food", title=Text("食品检查不合格", "Failed food inspections"), dataset="food.inspections", filter="failed = true"),
-    Indicator(id="traffic", title=Text("交通事件", "Traffic incidents"), dataset="traffic.incidents"),
+    Indicator(id="food", title=Text("食品检查不合格", "Food: failed checks"), dataset="food.inspections", filter="failed = true"),
+    Indicator(id="traffic", title=Text("交通事件", "On the roads"), dataset="traffic.incidents"),
 )
 LISTS = (
-    Listed(id="incidents", dataset="hub.incidents", ends="closed_at"),
-    Listed(id="warnings", dataset="hub.warnings", ends="ended_at"),
-    Listed(id="outlines", dataset="env.outlines", ends="lifted_at"),
-    Listed(id="closures", dataset="traffic.closures", ends="ended_at"),
+    Listed(id="incidents", dataset="hub.incidents", conditions={"closed_at": "closed_at IS NULL"}),
+    Listed(
+        id="warnings",
+        dataset="hub.warnings",
+        conditions={"state": "state = 'issued'", "kind": "kind <> 'Cancel'", "followed": "followed = false", "expires": "expires > {now}"},
+    ),
+    Listed(id="outlines", dataset="env.outlines", conditions={"lifted_at": "lifted_at IS NULL"}),
+    Listed(
+        id="closures",
+        dataset="traffic.closures",
+        conditions={"ended_at": "ended_at IS NULL", "ends_at": "(ends_at IS NULL OR ends_at > {now})"},
+    ),
 )
 
 

@@ -104,8 +104,8 @@ async def _list(app: FastAPI, caller: Caller, listed: Listed, passage: Passage) 
         params = {"f": "geojson", "limit": str(MOST_ROWS)}
         if declared is not None and declared.time:
             params["sortby"] = f"-{declared.time}"
-        if declared is not None and declared.field(listed.ends):
-            params["filter"] = f"{listed.ends} IS NULL"
+        if declared is not None and (going_on := listed.filter({field.name for field in declared.fields}, datetime.now(UTC))):
+            params["filter"] = going_on
         answer = await items(runtime, _request(app, listed.dataset, params), caller, listed.dataset, passage, strict=False)
     except (Problem, SQLAlchemyError, OSError) as error:
         return described | {"features": []} | _without(error, listed.dataset)

@@ -9,6 +9,7 @@ import * as stream from "./stream.js";
 import { language, pick, setLanguage, t } from "./texts.js";
 
 const POLL_MS = 5000; // the hub answers from what it has unless something happened; the sectors do not notice
+const TROUBLE_MS = 2000; // while something is missing
 const SETTLE_MS = 800; // after an event, for those that come with it
 const KEPT = 200;
 
@@ -65,6 +66,8 @@ function status() {
   else if (overview && held.link === "lost") [text, kind] = [t("stripLost", at, since), "bad"];
   else if (overview && overview.complete) [text, kind] = [t("stripGood", at), "good"];
   else if (overview) [text, kind] = [t("stripMissing", at, lacking.join(language() === "zh" ? "；" : "; ")), "warn"];
+  const gone = overview && kind !== "bad" ? panels.absent(overview) : [];
+  if (gone.length) text += ` ${t("notShared", gone.join(language() === "zh" ? "、" : ", "))}`;
   if (overview && kind !== "bad" && !overview.scope.areas.includes("*")) text += ` ${t("limited")}`;
   if (strip.textContent !== text) strip.textContent = text;
   strip.title = text;
@@ -213,7 +216,10 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden) { re
 addEventListener("online", () => { refresh(); stream.hurry(); });
 
 setInterval(() => { time(); tick(); if (!held.reached || held.link === "lost" || !session.signedIn()) status(); }, 1000);
-setInterval(() => { if (!document.hidden) refresh(); }, POLL_MS);
+(function poll() {
+  const good = held.reached && held.overview?.complete && held.link === "live";
+  setTimeout(() => { if (!document.hidden) refresh(); poll(); }, good ? POLL_MS : TROUBLE_MS);
+})();
 setInterval(() => { if (!document.hidden) loadMap(); }, 60 * POLL_MS);
 
 words();

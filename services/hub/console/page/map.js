@@ -1,12 +1,14 @@
 // The map: areas coloured by an indicator, what happens where, outlines of danger and closed roads.
 import * as areas from "./areas.js";
-import { byId, el, number, show, svg } from "./dom.js";
+import { byId, el, now, number, show, svg } from "./dom.js";
 import { boxOf, geography, pathOf, pointsOf, projection } from "./geography.js";
 import { classesOf, hatched, valueOf } from "./indicators.js";
 import { HIGH, schematic, WIDE } from "./schematic.js";
 import { language, pick, t } from "./texts.js";
 import { said, unit } from "./wording.js";
 
+const RECENT_MS = 3600000; // events older than an hour are in the list, not on the map
+const INSET = 310;
 let drawn = null; // cells, borders, and `to` where there is a geography
 let nodes = new Map();
 let focused = null;
@@ -87,7 +89,7 @@ function labels() {
     const x = cells.reduce((sum, cell) => sum + cell.x, 0) / cells.length;
     const y = cells.reduce((sum, cell) => sum + cell.y, 0) / cells.length;
     const own = drawn.real ? cells.find((cell) => cell.code === each.code) ?? { x, y } : { x, y };
-    return [label(own.x, own.y, short(each), "district")];
+    return [label(own.x, own.y - (drawn.real ? 0 : drawn.size * 0.2), short(each), cells.length < 4 && !drawn.real ? "district small" : "district")];
   }));
 }
 
@@ -110,6 +112,7 @@ export function mark(events, incidents, fresh) {
   if (!drawn) return;
   const dots = new Map();
   for (const { position, event } of events) {
+    if (now() - Date.parse(event.time) > RECENT_MS) continue;
     const at = placeOf(event.area, event.data?.lon, event.data?.lat);
     if (!at || !areas.concerns(event.area)) continue;
     const key = at.map((value) => Math.round(value / 12)).join();
@@ -126,7 +129,7 @@ export function mark(events, incidents, fresh) {
   show(layer.marks, [[...dots], diamonds, language()], () => [
     ...[...dots.values()].map((dot) => svg("g", { class: dot.fresh ? "dot fresh" : "dot", transform: `translate(${dot.at.map((v) => v.toFixed(1))})` },
       svg("circle", { r: dot.count > 1 ? 15 : 9 }), dot.count > 1 ? svg("text", {}, dot.count) : null, svg("title", {}, dot.text))),
-    ...diamonds.map((at) => svg("path", { class: "diamond", transform: `translate(${at[0].toFixed(1)},${(at[1] - 30).toFixed(1)})`, d: "M0,-15L15,0L0,15L-15,0Z" })),
+    ...diamonds.map((at) => svg("path", { class: "diamond", transform: `translate(${(at[0] - 32).toFixed(1)},${at[1].toFixed(1)})`, d: "M0,-15L15,0L0,15L-15,0Z" })),
   ]);
 }
 
@@ -136,11 +139,15 @@ export function shapes(outlines, closures) {
   const parts = [...outlines.map((each) => ["outline", each]), ...closures.map((each) => ["closure", each])].filter(([, each]) => each.geometry);
   const drawnWith = (to) => parts.map(([kind, each]) => svg("path", { class: kind, d: pathOf(each.geometry, to), "fill-rule": "evenodd" }));
   show(layer.shapes, drawn.to ? parts : [], () => (drawn.to ? drawnWith(drawn.to) : []));
-  show(layer.inset, [drawn.to ? [] : parts, language()], () => (drawn.to || !parts.length ? [] : inset(parts, drawnWith)));
+  const beside = !drawn.to && parts.length > 0; // a schematic is no place for them
+  const below = matchMedia("(max-width: 759px)").matches;
+  byId("canvas").firstChild.setAttribute("viewBox", `0 0 ${WIDE + (beside && !below ? INSET : 0)} ${HIGH + (beside && below ? INSET : 0)}`);
+  show(layer.inset, [beside ? parts : [], below, language()], () => (beside ? inset(parts, drawnWith, below) : []));
 }
 
-function inset(parts, drawnWith) {
-  const [width, height, x, y] = [290, 230, WIDE - 300, HIGH - 240];
+function inset(parts, drawnWith, below) {
+  const [width, height] = [below ? WIDE - 20 : INSET - 10, 300];
+  const [x, y] = below ? [10, HIGH + 5] : [WIDE + 4, (HIGH - height) / 2];
   const box = boxOf(parts.flatMap(([, each]) => pointsOf(each.geometry)));
   const { to, metres } = projection(box, [x + 20, y + 36, width - 40, height - 80]);
   const length = [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000].findLast((each) => each / metres <= width - 60) ?? 50;

@@ -1,8 +1,8 @@
 // Events, incidents and warnings, and the coverage: lists in words.
 import * as areas from "./areas.js";
-import { byId, el, show, when } from "./dom.js";
+import { absolute, byId, el, show, when } from "./dom.js";
 import { DATASETS, language, named, pick, sourceName, STATUS, t } from "./texts.js";
-import { kindOf, said, scales, spoke, where } from "./wording.js";
+import { incidentKind, said, scales, spoke, where } from "./wording.js";
 
 const ROMAN = ["I", "II", "III", "IV"];
 const chip = ({ level, scale, text }) => el("span", { class: `level ${scale} l${ROMAN.indexOf(level) + 1}` }, text);
@@ -22,16 +22,16 @@ export function events(all, state, fresh) {
 const roman = (value) => (typeof value === "number" ? ROMAN[value - 1] : value);
 
 function incident({ properties: row }) {
-  const title = (language() === "zh" ? row.title_zh ?? row.name_zh : row.title_en ?? row.name_en) ?? row.title ?? kindOf(row.kind);
-  return el("li", {}, when(row.opened_at ?? row.began_at), el("p", {}, chipOf(row, "incidentgrade", row.grade), row.exercise ? el("span", { class: "level test" }, t("exercise")) : null, el("b", {}, title)),
-    el("p", { class: "from" }, [areas.nameOf(row.area), row.state ? row.state : ""].filter(Boolean).join(" · ")));
+  const title = (language() === "zh" ? row.title_zh ?? row.name_zh : row.title_en ?? row.name_en) ?? row.title ?? incidentKind(row.kind);
+  return el("li", {}, when(row.opened_at ?? row.began_at), el("p", {}, chipOf(row, "incidentgrade", row.grade), chipOf(row, "responselevel", row.response_level), row.exercise ? el("span", { class: "level test" }, t("exercise")) : null, el("b", {}, title)),
+    el("p", { class: "from" }, [areas.nameOf(row.area), row.place, row.grade_basis === "provisional" ? t("provisional") : ""].filter(Boolean).join(" · ")));
 }
 
 function warning({ properties: row }) {
-  const headline = (language() === "zh" ? row.headline_zh ?? row.headline_en : row.headline_en ?? row.headline_zh) ?? row.event ?? row.id;
+  const headline = (language() === "zh" ? row.headline_zh ?? row.headline_en : row.headline_en ?? row.headline_zh) ?? row.id;
   const mark = row.status && row.status !== "Actual" ? el("span", { class: "level test" }, row.status === "Exercise" ? t("exercise") : t("test")) : null;
   return el("li", {}, when(row.sent ?? row.issued_at ?? row.created_at), el("p", {}, chipOf(row, "warninglevel", row.level), mark, el("b", {}, headline)),
-    el("p", { class: "from" }, [row.area ? areas.nameOf(row.area) : "", row.state ?? ""].filter(Boolean).join(" · "), row.expires ? [" ", t("expires"), " ", when(row.expires)] : null));
+    el("p", { class: "from" }, [row.area ? areas.nameOf(row.area) : "", row.authority].filter(Boolean).join(" · "), row.expires ? [" ", t("expires"), " ", when(row.expires)] : null));
 }
 
 function place({ properties: row }, key) {
@@ -110,10 +110,11 @@ export function coverage(overview) {
     const lists = overview.sources.map((source) => {
       const own = answers.filter((answer) => answer.source === source.name);
       const bad = source.health !== "up" || own.some((answer) => answer.status !== "ok");
-      return el("li", { class: bad ? "bad" : "good", "data-source": source.name }, el("p", {}, el("i", { class: "lamp", "aria-hidden": "true" }), el("b", {}, sourceName(source.name, overview.city)), el("span", { class: "state" }, named(STATUS, source.health)),
-        source.health === "up" ? null : el("span", { class: "from" }, source.last_seen ? [`${t("lastSeen")} `, when(source.last_seen)] : t("never"))),
-      ...own.map((answer) => el("p", { class: `from ${answer.status}` }, el("span", {}, named(DATASETS, answer.dataset)), " ",
-        answer.status === "ok" ? `${t("rows", answer.rows ?? 0)}, ${t("asOf")} ` : `${problemWords(answer.problem) || named(STATUS, answer.status)} `, answer.status === "ok" ? when(answer.as_of) : null)));
+      const answer = ({ dataset, status, rows, as_of, problem }) => el("p", { class: `from ${status}` }, el("b", {}, named(DATASETS, dataset)), " ",
+        status === "ok" ? [t("rows", rows ?? 0), " · ", el("time", { datetime: as_of, title: t("asOf") }, absolute(as_of))] : problemWords(problem) || named(STATUS, status));
+      const silent = source.health === "up" ? null : el("p", { class: "from" }, source.last_seen ? [`${t("lastSeen")} `, when(source.last_seen)] : t("never"));
+      return el("li", { class: bad ? "bad" : "good", "data-source": source.name }, el("i", { class: "lamp", "aria-hidden": "true" }),
+        el("p", {}, el("b", {}, sourceName(source.name, overview.city)), " ", el("span", { class: "state" }, named(STATUS, source.health))), el("div", {}, own.map(answer), silent));
     });
     return [el("ul", { class: "sources" }, ...lists), gone.length ? el("p", { class: "empty" }, t("notShared", gone.join(language() === "zh" ? "、" : ", "))) : null];
   });

@@ -1,7 +1,7 @@
 // Where areas have no polygons: one hexagon for each town or street, those of a district side by side along a curve that fills the plane.
 
 export const WIDE = 1000;
-export const HIGH = 700;
+export const HIGH = 560;
 
 /** Cells of a w × h grid in an order in which neighbours stay neighbours (generalised Hilbert curve, after J. Červený, "gilbert"). */
 function curve(w, h) {
@@ -41,7 +41,7 @@ export function schematic(areas) {
     return towns.length ? towns : [district];
   });
   if (!tiles.length) return { cells: [], borders: [], size: 0 };
-  const columns = Math.max(1, Math.ceil(Math.sqrt(tiles.length * 1.25)));
+  const columns = Math.max(1, Math.ceil(Math.sqrt(tiles.length * 1.55)));
   const rows = Math.ceil(tiles.length / columns);
   const size = Math.min((WIDE - 20) / ((columns + 0.5) * Math.sqrt(3)), (HIGH - 20) / (rows * 1.5 + 0.5));
   const [w, h] = [size * Math.sqrt(3), size * 1.5];

@@ -12,8 +12,15 @@ const CALLS = {
   industrial_accident: ["生产事故", "industrial accident"], public_assistance: ["群众求助", "public assistance"], police_assistance: ["协助公安", "police assistance"],
   release: ["泄漏", "release"], other: ["其他", "other"],
 };
-const TRAFFIC = { collision: ["碰撞", "collision"], crash: ["碰撞", "crash"], breakdown: ["故障", "breakdown"], congestion: ["拥堵", "congestion"] };
-const SEVERITY = { fatal: ["致人死亡", "fatal"], serious: ["严重", "serious"], slight: ["轻微", "slight"], injury: ["有人受伤", "injury"], damage: ["仅财产损失", "damage only"] };
+const TRAFFIC = {
+  crash: ["碰撞", "crash"], breakdown: ["车辆故障", "breakdown"], obstruction: ["障碍物", "obstruction"], flooding: ["积水", "flooding"], ice: ["结冰", "ice"], spill: ["抛洒物", "spill"],
+  signal_failure: ["信号故障", "signal failure"], congestion: ["拥堵", "congestion"], event: ["活动", "event"], other: ["其他", "other"],
+};
+const SEVERITY = { fatal: ["有人死亡", "fatal"], serious: ["有人重伤", "serious injury"], minor: ["有人轻伤", "minor injury"], possible: ["可能有伤", "possible injury"], none: ["无人受伤", "no injury"], unknown: ["伤情不明", "injuries unknown"] };
+const INCIDENTS = {
+  release: ["危险物质泄漏", "hazardous release"], fire: ["火灾", "fire"], explosion: ["爆炸", "explosion"], traffic: ["交通", "traffic"], food: ["食品", "food"], environment: ["环境", "environment"],
+  flood: ["洪涝", "flood"], storm: ["风暴", "storm"], earthquake: ["地震", "earthquake"], health: ["公共卫生", "health"], security: ["治安", "security"], other: ["其他", "other"],
+};
 const PROPERTIES = { pm25: ["PM2.5", "PM2.5"], pm10: ["PM10", "PM10"], so2: ["二氧化硫", "SO₂"], no2: ["二氧化氮", "NO₂"], co: ["一氧化碳", "CO"], o3: ["臭氧", "O₃"] };
 const REASONS = { release: ["泄漏", "a release"], incident: ["事件", "an incident"], works: ["施工", "works"], event: ["活动", "an event"], weather: ["天气", "weather"] };
 const MISSING = { card: ["现场卡", "the card"], outline: ["危险区", "the outline"], routes: ["路线", "routes"] };
@@ -23,6 +30,8 @@ const UNITS = { "ug/m3": "μg/m³", "mg/m3": "mg/m³" };
 
 export const unit = (code) => UNITS[code] ?? code ?? "";
 export const kindOf = (code) => named(CALLS, code);
+export const incidentKind = (code) => named(INCIDENTS, code);
+const CHINESE = /[\u4e00-\u9fff]/;
 const zh = () => language() === "zh";
 const headline = (d) => (zh() ? d.headline_zh ?? d.headline_en : d.headline_en ?? d.headline_zh) ?? "";
 const both = (d) => (zh() ? d.name_zh : d.name_en) ?? d.substance;
@@ -74,10 +83,12 @@ export const EVENTS = {
   "food.recall.opened": [
     (d) => `食品召回${d.grade ? `（${d.grade} 级）` : ""}：${d.lots.length} 个批次，涉及 ${number(d.premises)} 家场所`,
     (d) => `Food recall${d.grade ? ` (class ${d.grade})` : ""}: ${d.lots.length} lots, ${number(d.premises)} premises`],
-  "hub.incident.opened": [(d) => `事件立案：${kindOf(d.kind)}${d.exercise ? "（演练）" : ""}`, (d) => `Incident opened: ${kindOf(d.kind)}${d.exercise ? " (exercise)" : ""}`],
-  "hub.incident.graded": [(d) => `事件定级：${d.reason}`, (d) => `Incident graded: ${d.reason}`],
-  "hub.task.assigned": [(d) => `任务下达${named(SERVICES, d.sector)}：${d.what}`, (d) => `Task for ${named(SERVICES, d.sector)}: ${d.what}`],
+  "hub.incident.opened": [(d) => `事件立案：${incidentKind(d.kind)}${d.exercise ? "（演练）" : ""}`, (d) => `Incident opened: ${incidentKind(d.kind)}${d.exercise ? " (exercise)" : ""}`],
+  "hub.incident.graded": [(d) => `事件定级${CHINESE.test(d.reason) ? `：${d.reason}` : ""}`, (d) => `Incident graded: ${d.reason}`],
+  "hub.task.assigned": [(d) => `向${named(SERVICES, d.sector)}下达任务${CHINESE.test(d.what) ? `：${d.what}` : ""}`, (d) => `Task for ${named(SERVICES, d.sector)}: ${d.what}`],
   "hub.task.answered": [(d) => `${named(SERVICES, d.sector)}任务${named(STATES, d.state)}`, (d) => `${named(SERVICES, d.sector)}: task ${named(STATES, d.state)}`],
+  "hub.incident.reopened": [(d) => `事件重新处置${CHINESE.test(d.reason) ? `：${d.reason}` : ""}`, (d) => `Incident reopened: ${d.reason}`],
+  "hub.response.set": [(d) => `${d.authority}调整响应级别`, (d) => `${d.authority} set its response: ${d.reason}`],
   "hub.incident.closed": [() => "事件结束", () => "Incident closed"],
   "hub.warning.issued": [(d) => `预警${named(KIND_OF_WARNING, d.kind)}：${headline(d)}`, (d) => `Warning ${named(KIND_OF_WARNING, d.kind)}: ${headline(d)}`],
   "intercity.agreement.changed": [(d) => `与 ${d.peer} 的协议${named(STATES, d.state)}`, (d) => `Agreement with ${d.peer} ${named(STATES, d.state)}`],
