@@ -36,7 +36,7 @@ PUBLIC = {
     "/openapi.json",
 }
 """Routes that answer without a bearer token. `/oauth/token`, `/oauth/revoke` and `/sign-in` ask for credentials of their own."""
-PUBLIC_AT_THE_HUB = {("GET", "/areas"), ("GET", "/areas/{code}"), ("GET", "/warnings/feed.atom")}
+PUBLIC_AT_THE_HUB = {("GET", "/areas"), ("GET", "/areas/{code}"), ("GET", "/map"), ("GET", "/warnings/feed.atom")}
 
 
 @pytest.fixture(scope="module")
