@@ -62,9 +62,9 @@ def configure(folder: Path, service: str, urls: dict[str, str], issuer: Issuer, 
 
 
 @asynccontextmanager
-async def process(service: str, config: Path, *, under: Sequence[str] = (), app: str | None = None) -> AsyncIterator[str]:
+async def process(service: str, config: Path, *, under: Sequence[str] = (), app: str | None = None, port: int | None = None) -> AsyncIterator[str]:
     """The service as one uvicorn process, perhaps under a profiler; its base address. Ended by SIGINT, so that a profile is written."""
-    port = free_port()
+    port = port or free_port()
     command = [
         sys.executable,
         *(under or ("-m",)),
