@@ -130,6 +130,8 @@ async def _meant(session: AsyncSession, runtime: Runtime, stated: WarningIn, cal
         raise InvalidBody("onset lies too far from now.", pointer="/onset")
     row = stated.model_dump(exclude={"revision"})
     incident = await found_incident(session, stated.incident, caller) if stated.incident else None
+    if incident is not None and incident["exercise"] and stated.status == "Actual":
+        raise InvalidBody("The incident is an exercise; nobody is warned of it in earnest.", pointer="/status")
     row["areas"] = sorted(set(stated.areas)) or [incident["area"] if incident else ""]
     row["area"] = await _area(runtime, row["areas"], caller)
     if incident is not None and row["geometry"] is None:

@@ -221,6 +221,13 @@ async def test_exercises_and_restricted_warnings_reach_no_public_channel_whateve
             assert refused.status_code == 409
 
 
+async def test_of_an_exercise_nobody_is_warned_in_earnest(office: Office) -> None:
+    incident = await office.desk.open(exercise=True)
+    refused = await office.desk.send("POST", "/warnings", words() | {"incident": incident["id"]})
+    assert (refused.status_code, refused.json()["pointer"]) == (422, "/status")
+    assert (await office.draft(incident=incident["id"], status="Exercise"))["incident"] == incident["id"]
+
+
 async def test_a_public_warning_does_not_become_an_exercise_afterwards(office: Office) -> None:
     made = await office.issued()
     with pytest.raises((asyncpg.CheckViolationError, asyncpg.ForeignKeyViolationError)):
