@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHES = ("aggregate", "load", "events", "crews", "history", "routes", "trace", "exchange")
+BENCHES = ("aggregate", "load", "events", "crews", "history", "routes", "trace", "exchange", "card")
 
 
 def main(names: list[str]) -> int:

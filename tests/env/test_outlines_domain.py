@@ -9,6 +9,7 @@ import shapely
 
 from services.env.outlines.domain import (
     Distances,
+    Wind,
     concentration,
     grams_per_m3,
     is_day,
@@ -22,7 +23,6 @@ from services.env.outlines.domain import (
     zone,
 )
 from services.env.outlines.judging import Escape, outlines_of
-from services.env.outlines.reading import Wind
 from services.env.outlines.tables import TABLE_3
 
 NOON = datetime(2026, 6, 21, 4, 30, tzinfo=UTC)

@@ -24,6 +24,17 @@ MOLAR_VOLUME_L = 24.465
 
 
 @dataclass(frozen=True, slots=True)
+class Wind:
+    """The wind that a station measured."""
+
+    from_deg: float | None
+    """Where it comes from; None where the station measures no direction."""
+    speed_m_s: float
+    station: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Spill:
     """A row of table 1 for one size of spill."""
 

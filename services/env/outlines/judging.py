@@ -10,6 +10,7 @@ from services.env.outlines.domain import (
     CALM_M_S,
     SPAN_S,
     Distances,
+    Wind,
     circle,
     grams_per_m3,
     is_day,
@@ -22,7 +23,6 @@ from services.env.outlines.domain import (
     sun_elevation,
     zone,
 )
-from services.env.outlines.reading import Wind
 from services.env.outlines.tables import (
     DENSE,
     EDITION,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.env.outlines.domain import great_circle_m, widest_deg
+from services.env.outlines.domain import Wind, great_circle_m, widest_deg
 
 RADIUS_M = 30_000.0
 FRESH = timedelta(hours=2)
@@ -24,17 +24,6 @@ _NEAR = text("""
         WHERE o.series = s.id AND o.time > :since AND o.time <= :now AND o.quality <= 2 ORDER BY o.time DESC LIMIT 1
     ) newest ON true
 """)
-
-
-@dataclass(frozen=True, slots=True)
-class Wind:
-    """The wind that a station measured."""
-
-    from_deg: float | None
-    """Where it comes from; None where the station measures no direction."""
-    speed_m_s: float
-    station: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
