@@ -118,6 +118,7 @@ class SearchOrder:
     parallel: bool
     """Whether any group has more than one arc."""
     indptr: Ints
+    tails: Ints
     heads: Ints
     back_indptr: Ints
     back_tails: Ints
@@ -130,7 +131,7 @@ class SearchOrder:
         groups = np.flatnonzero(np.concatenate([[True], (tail[1:] != tail[:-1]) | (head[1:] != head[:-1])])) if len(tail) else np.zeros(0, np.intp)
         tails, heads = tail[groups], head[groups]
         back = np.lexsort((tails, heads))
-        return cls(groups, len(groups) < len(tail), _starts(tails, nodes), heads, _starts(heads, nodes), tails[back], back)
+        return cls(groups, len(groups) < len(tail), _starts(tails, nodes), tails, heads, _starts(heads, nodes), tails[back], back)
 
 
 def make_network(

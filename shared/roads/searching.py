@@ -64,15 +64,16 @@ class Graph:
 
     def open_from(self) -> Mask:
         """(n) Nodes that have an arc away from them that may be used."""
-        return self._any(self._order.indptr, np.isfinite(self.cost))
+        return self._ends(self._order.tails)
 
     def open_to(self) -> Mask:
         """(n) Nodes that have an arc towards them that may be used."""
-        return self._any(self._order.back_indptr, np.isfinite(self.cost[self._order.back]))
+        return self._ends(self._order.heads)
 
-    def _any(self, indptr: Ints, usable: Mask) -> Mask:
-        counted = np.concatenate([[0], np.cumsum(usable)])
-        return np.asarray(counted[indptr[1:]] > counted[indptr[:-1]])
+    def _ends(self, of_groups: Ints) -> Mask:
+        found = np.zeros(self.nodes, np.bool_)
+        found[of_groups[np.isfinite(self.cost)]] = True
+        return found
 
     @cached_property
     def _forwards(self) -> Any:
