@@ -46,10 +46,10 @@ _spawn = get_context("spawn")
 
 
 @asynccontextmanager
-async def redis(folder: Path) -> AsyncIterator[Redis]:
+async def redis(folder: Path, services: Sequence[str] = SERVICES) -> AsyncIterator[Redis]:
     """A Redis of its own with the users of the services, whose passwords are their names."""
     server = Redis(folder / "redis", free_port(), "admin", folder / "users.acl", {})
-    write_private(server.access_file, access_lines(server.password, service_users(SERVICES, CITY, {name: name for name in user_names(SERVICES, CITY)})))
+    write_private(server.access_file, access_lines(server.password, service_users(services, CITY, {name: name for name in user_names(services, CITY)})))
     with (folder / "redis.log").open("ab") as log:
         running = subprocess.Popen(server.launch().command(), stdout=log, stderr=log, start_new_session=True)
     try:

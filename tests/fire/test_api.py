@@ -81,8 +81,8 @@ async def test_responses_are_held_against_the_standards_among_the_calls_that_the
     )
     window = {"from": OLD.isoformat(), "until": NOW.isoformat()}
 
-    async def figures(**claims: Any) -> dict[str, tuple[int, int, bool | None]]:
-        answer = await fire.client.get("/response-times", params=window, headers=fire.headers(**claims))
+    async def figures(query: dict[str, str] | None = None, **claims: Any) -> dict[str, tuple[int, int, bool | None]]:
+        answer = await fire.client.get("/response-times", params=window | (query or {}), headers=fire.headers(**claims))
         return {row["code"]: (row["counted"], row["within"], row["met"]) for row in answer.json()}
 
     assert await figures() == {
@@ -90,9 +90,15 @@ async def test_responses_are_held_against_the_standards_among_the_calls_that_the
         "nfpa-1710-turnout-fire": (3, 2, False),
         "nfpa-1710-turnout-ems": (1, 1, True),
         "nfpa-1710-first-engine": (2, 1, False),
+        "nfpa-1710-full-assignment": (0, 0, None),
         "jianbiao-152": (2, 1, None),
     }
     assert {counted for counted, _, _ in (await figures(areas=["4301"])).values()} == {0}
+    await fire.client.put("/stations", json=[{"code": "ST", "area": "430304"}], headers=fire.headers())
+    await fire.client.put("/units", json=[{"code": "E2", "kind": "engine", "station": "ST"}], headers=fire.headers())
+    assert (await figures({"station": "ST"}))["nfpa-1710-first-engine"] == (1, 0, False), "only call 2, to which E2 came"
+    assert (await figures({"area": "4303"}))["nfpa-1710-first-engine"] == (2, 1, False)
+    assert (await figures({"area": "430302"}))["nfpa-1710-first-engine"] == (0, 0, None)
 
 
 async def test_a_window_that_ends_before_it_begins_is_refused(fire: Fire):

@@ -127,6 +127,9 @@ async def test_units_reports_in_any_order_write_the_response_times_and_close_the
     assert (found["state"], found["assembly_s"], found["units"][0]["released_at"] is not None) == ("closed", pytest.approx(300, abs=1), True)
     unit = (await fire.client.get("/units/E1", headers=fire.headers())).json()
     assert (unit["state"], unit["incident"]) == ("in_quarters", None)
+    window = {"from": (sent - timedelta(hours=3)).isoformat(), "until": datetime.now(UTC).isoformat()}
+    standards = {each["code"]: each for each in (await fire.client.get("/response-times", params=window, headers=fire.headers())).json()}
+    assert (standards["nfpa-1710-full-assignment"]["counted"], standards["nfpa-1710-full-assignment"]["met"]) == (1, True)
     kinds = [each["t"] for each in fire.city.sql(fire.settings, "SELECT envelope->>'type' AS t FROM outbox ORDER BY position")]
     assert kinds.count("fire.incident.closed.v1") == 1
 

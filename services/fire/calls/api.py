@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from sqlalchemy import select
+from sqlalchemy import and_, func, select
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.fire.calls.actions import identifier, response_values, save_calls, save_responses, sum_up
 from services.fire.calls.domain import is_news
-from services.fire.calls.performance import performance
+from services.fire.calls.performance import of_station, performance
 from services.fire.calls.schemas import CallIn, CallOut, Performance, ResponseIn, UnitReport
 from services.fire.incidents.actions import open_or_join, opening_of
 from services.fire.models import calls, responses
@@ -23,7 +23,7 @@ from shared.errors import Conflict, InvalidBody, InvalidRequest, NotFound
 from shared.idempotency import Repeatable
 from shared.loads import merge
 from shared.places import covers
-from shared.row_models import Checked, OffsetTime, batch_docs, batch_of, misdated
+from shared.row_models import AreaCode, Checked, OffsetTime, Reference, batch_docs, batch_of, misdated
 from shared.service import Now
 
 router = APIRouter(tags=["calls"])
@@ -131,15 +131,20 @@ async def show_call(call_id: str, reader: Reader, caller: Annotated[Caller, may(
 
 @router.get("/response-times", summary="How responses kept to the standards")
 async def response_times(
-    reader: Reader,
+    session: Session,
     caller: Annotated[Caller, may("fire:read")],
     since: Annotated[OffsetTime, Query(alias="from", description="Calls received from then on, with offset")],
     until: Annotated[OffsetTime, Query(description="Calls received before then, with offset")],
+    area: Annotated[AreaCode | None, Query(description="Only calls in this area; the whole city if not given")] = None,
+    station: Annotated[Reference | None, Query(description="Only calls to which units of this station responded")] = None,
 ) -> list[Performance]:
     """For each standard: how many responses count for it, and how many kept its limit, among the calls that the caller may see."""
     if until <= since:
         raise InvalidRequest("`until` must come after `from`.", pointer="/until")
-    return await performance(reader, covers(caller, calls.c.area), since, until)
+    rows = [covers(caller, calls.c.area)]
+    rows += [func.left(calls.c.area, len(area)) == area] if area else []
+    rows += [of_station(station)] if station else []
+    return await performance(session, and_(*rows), since, until)
 
 
 def _refuse_changes(known: RowMapping, stated: dict[str, Any]) -> None:

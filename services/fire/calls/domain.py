@@ -146,7 +146,8 @@ class Standard:
 
     code: str
     source: str
-    measure: Literal["handling", "turnout", "first_engine_travel", "first_engine_from_dispatch"]
+    measure: Literal["handling", "turnout", "first_engine_travel", "first_engine_from_dispatch", "assembly_travel"]
+    """`assembly_travel`: travel of the last unit of an incident's first assignment, once all of it is on scene."""
     kinds: tuple[str, ...] | None
     """Kinds of calls it speaks of; None for all."""
     limit_s: float
@@ -161,6 +162,7 @@ STANDARDS = (
     Standard("nfpa-1710-turnout-fire", "NFPA 1710 (2020), 4.1.2.1: turnout, fire", "turnout", FIRES, 80, 0.9),
     Standard("nfpa-1710-turnout-ems", "NFPA 1710 (2020), 4.1.2.1: turnout, emergency medical", "turnout", MEDICAL, 60, 0.9),
     Standard("nfpa-1710-first-engine", "NFPA 1710 (2020), 4.1.2.1: travel of the first engine to a fire", "first_engine_travel", FIRES, 240, 0.9),
+    Standard("nfpa-1710-full-assignment", "NFPA 1710 (2020), 4.1.2.1: travel of the initial full alarm assignment", "assembly_travel", FIRES, 480, 0.9),
     Standard("jianbiao-152", "建标152：首车自接到出动指令起 5 分钟内到达", "first_engine_from_dispatch", FIRES, 300, None),
 )
 """A table to be replaced when editions change; figures as in `docs`, and to be verified against the standards' own text where they decide anything."""

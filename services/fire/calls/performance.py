@@ -7,11 +7,11 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Double, Select, and_, case, func, literal, select, true, union_all
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.fire.calls.domain import STANDARDS, Standard, is_met
 from services.fire.calls.schemas import Performance
-from services.fire.models import calls, responses
+from services.fire.models import assignments, calls, incidents, responses, units
 
 _FROM_DISPATCH = func.extract("epoch", responses.c.on_scene_at - responses.c.dispatched_at).cast(Double)
 _FIRST_ENGINE = (
@@ -21,10 +21,25 @@ _FIRST_ENGINE = (
     .order_by(responses.c.call, responses.c.on_scene_at)
     .subquery("first_engine")
 )
+_ASSEMBLY = (
+    select(incidents.c.call, func.max(responses.c.travel_s).label("travel_s"))
+    .join(assignments, and_(assignments.c.incident == incidents.c.id, assignments.c.first))
+    .join(responses, responses.c.id == incidents.c.call + ":" + assignments.c.unit)
+    .where(incidents.c.assembled_at.is_not(None))
+    .group_by(incidents.c.call)
+    .having(func.count(responses.c.travel_s) == func.count())
+    .subquery("assembly")
+)
+
+
+def of_station(station: str) -> ColumnElement[bool]:
+    """Calls to which a unit of this station responded."""
+    responded = select(responses.c.call).join(units, units.c.code == responses.c.unit).where(units.c.station == station)
+    return calls.c.id.in_(responded)
 
 
 async def performance(
-    reader: AsyncConnection, rows: ColumnElement[bool], since: datetime, until: datetime, standards: Sequence[Standard] = STANDARDS
+    reader: AsyncConnection | AsyncSession, rows: ColumnElement[bool], since: datetime, until: datetime, standards: Sequence[Standard] = STANDARDS
 ) -> list[Performance]:
     """Each standard with the responses that count for it; `rows` says which calls exist for the caller, times are half-open."""
     within = and_(rows, calls.c.received_at >= since, calls.c.received_at < until)
@@ -48,6 +63,7 @@ def _counted(standard: Standard, calls_within: ColumnElement[bool]) -> Select[st
         "handling": (calls.c.handling_s, calls),
         "turnout": (responses.c.turnout_s, calls.join(responses, responses.c.call == calls.c.id)),
         "first_engine_travel": (_FIRST_ENGINE.c.travel_s, calls.join(_FIRST_ENGINE, _FIRST_ENGINE.c.call == calls.c.id)),
+        "assembly_travel": (_ASSEMBLY.c.travel_s, calls.join(_ASSEMBLY, _ASSEMBLY.c.call == calls.c.id)),
         "first_engine_from_dispatch": (_FIRST_ENGINE.c.from_dispatch_s, calls.join(_FIRST_ENGINE, _FIRST_ENGINE.c.call == calls.c.id)),
     }[standard.measure]
     spoken_of = calls.c.kind.in_(standard.kinds) if standard.kinds else true()
