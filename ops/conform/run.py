@@ -34,6 +34,11 @@ class Report:
         """Nothing failed, nothing rested on what failed, and the run came to its end."""
         return self.ended_early is None and not any(result.outcome == "failed" or result.blocked for result in self.results) and self.count("passed") > 0
 
+    def faults(self) -> list[str]:
+        """What failed, what could not be judged because of it, and why the run ended early if it did."""
+        found = [f"{one.check.id} {one.dataset or ''}: {one.reason}" for one in self.results if one.outcome == "failed" or one.blocked]
+        return found + ([self.ended_early] if self.ended_early else [])
+
     def as_dict(self) -> dict[str, Any]:
         counts = {outcome: self.count(outcome) for outcome in ("passed", "failed", "skipped")}
         costs = {"requests": self.requests, "bytes": self.bytes, "elapsed_s": round(self.elapsed_s, 1), "ended_early": self.ended_early}

@@ -1,45 +1,67 @@
-"""What the water service shares."""
+"""What the water service shares: gauges with their thresholds, readings, present stages."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from services.water.models import sites
-from services.water.sites.domain import KINDS
-from shared.datasets.declaration import Dataset, Field, FieldType, Point
+from services.water.levels.domain import SOURCE
+from services.water.levels.domain import STAGES as STAGE_NAMES
+from services.water.levels.schemas import WATER
+from services.water.models import gauges, stages
+from shared.datasets.declaration import Dataset, Join, Point
+from shared.datasets.fields import field, place_fields
+from shared.series.sharing import readings_dataset
 from shared.vocabulary import Sharing, Text
 
-OWNER = Text("水务主管部门", "Authority for Water")
-LAW = "《政务数据共享条例》（国务院令第809号）"
-"""State Council Decree 809 (sharing of government data). Add the law of the sector itself."""
+OWNER = Text("水利局", "Water Resources Bureau")
+LAW = "《水文条例》（国务院令第496号）、《防洪法》（条款待核）；《政务数据共享条例》（国务院令第809号）"
+"""Hydrology Regulations (State Council Decree 496), Flood Control Law (articles to be verified); State Council Decree 809."""
 
-
-def _field(name: str, zh: str, en: str, kind: FieldType = "string", *, unit: str | None = None, required: bool = True) -> Field:
-    return Field(name=name, type=kind, title=Text(zh, en), unit=unit, required=required)
-
-
-SITES = Dataset(
-    id="water.sites",
-    title=Text("场所", "Sites"),
-    description=Text("场所的名称、类别、位置与下次检查时间。", "Name, kind, place and next inspection of each site."),
+GAUGES = Dataset(
+    id="water.gauges",
+    title=Text("水文测站", "Gauges"),
+    description=Text("水文测站的名称、河流、位置与四级预警水位。", "Name, river, place and the four warning thresholds of each gauge."),
     owner=OWNER,
-    table=sites,
+    table=gauges,
     key="code",
     fields=(
-        _field("code", "代码", "Code"),
-        _field("name_zh", "中文名", "Name in Chinese", required=False),
-        _field("name_en", "英文名", "Name in English", required=False),
-        Field(name="kind", type="string", title=Text("类别", "Kind"), values=KINDS, required=True),
-        _field("capacity", "容量", "Capacity", "integer", unit="1", required=False),
-        _field("inspected_at", "上次检查", "Last inspection", "datetime", required=False),
-        _field("due_at", "下次检查期限", "Next inspection is due", "datetime", required=False),
-        _field("area", "区域代码", "Area code"),
-        _field("lon", "经度", "Longitude, WGS 84", "number", unit="deg", required=False),
-        _field("lat", "纬度", "Latitude, WGS 84", "number", unit="deg", required=False),
+        field("code", "测站编码", "Code"),
+        field("name_zh", "中文名", "Name in Chinese", required=False),
+        field("name_en", "英文名", "Name in English", required=False),
+        field("river", "河流", "River", required=False),
+        field("blue", "蓝色预警水位", "Threshold of the blue warning", "number", unit="m", required=False),
+        field("yellow", "黄色预警水位（警戒水位）", "Threshold of the yellow warning (warning level)", "number", unit="m", required=False),
+        field("orange", "橙色预警水位（保证水位）", "Threshold of the orange warning (guaranteed level)", "number", unit="m", required=False),
+        field("red", "红色预警水位", "Threshold of the red warning", "number", unit="m", required=False),
+        *place_fields(),
     ),
-    time="inspected_at",
     geometry=Point(),
-    freshness=timedelta(days=1),
-    sharing=Sharing.CONDITIONAL,
+    freshness=timedelta(days=30),
+    sharing=Sharing.UNCONDITIONAL,
+    legal_basis=LAW,
+)
+
+LEVELS = readings_dataset("water.levels", Text("水情数据", "Readings of gauges"), WATER, OWNER, LAW)
+
+STAGES = Dataset(
+    id="water.stages",
+    title=Text("当前洪水等级", "Present flood stages"),
+    description=Text("各测站当前的洪水预警等级及其起始时间。", "The present warning level of each gauge, and since when."),
+    owner=OWNER,
+    table=stages,
+    key="gauge",
+    joins=(Join(name="gauge", table=gauges, on=("gauge", "code")),),
+    fields=(
+        field("gauge", "测站编码", "Code of the gauge"),
+        field("river", "河流", "River", required=False, column="gauge.river"),
+        field("stage", "等级", "Stage", values=STAGE_NAMES, definition=SOURCE),
+        field("since", "起始时间", "Since when", "datetime"),
+        field("water_level", "起始水位", "Water level with which it began", "number", unit="m"),
+        *place_fields("gauge."),
+    ),
+    time="since",
+    geometry=Point(lon="gauge.lon", lat="gauge.lat"),
+    freshness=timedelta(hours=2),
+    sharing=Sharing.UNCONDITIONAL,
     legal_basis=LAW,
 )

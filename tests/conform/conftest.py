@@ -19,13 +19,8 @@ from shared.service import create_app
 from shared.testing import running
 from tests.city import City
 from tests.conform.filling import fill
+from tests.sector import AREAS
 
-AREAS = """
-    INSERT INTO areas (code, level, parent, name_zh, kind, nation, province, city, district, recorded_by) VALUES
-    ('4303', 'city', '43', '湘潭市', 'administrative', 'cn', '43', '4303', NULL, 'test'),
-    ('430302', 'district', '4303', '雨湖区', 'administrative', 'cn', '43', '4303', '430302', 'test'),
-    ('430304', 'district', '4303', '岳塘区', 'administrative', 'cn', '43', '4303', '430304', 'test')
-"""
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=3)
 DISTRICTS = ("430302", "430304")
 
@@ -89,10 +84,3 @@ async def checked(city: City, name: str, app: Any, **options: Any) -> Report:
         return await conform(subject)
     finally:
         await subject.asker.aclose()
-
-
-def faults(report: Report) -> list[str]:
-    """What failed or could not be judged because something failed."""
-    return [f"{one.check.id} {one.dataset}: {one.reason}" for one in report.results if one.outcome == "failed" or one.blocked] + (
-        [report.ended_early] if report.ended_early else []
-    )

@@ -6,14 +6,14 @@ import pytest
 
 from ops.services import declared, present
 from tests.city import City
-from tests.conform.conftest import checked, faults, filled, subject_of
+from tests.conform.conftest import checked, filled, subject_of
 
 
 @pytest.mark.parametrize("name", present())
 async def test_our_service_conforms_in_all_and_with_one_of_its_datasets(city: City, name: str) -> None:
     async with filled(city, name) as (app, _):
         report = await checked(city, name, app, only=declared(name).datasets[-1].id)
-    assert faults(report) == []
+    assert report.faults() == []
     assert report.conforms and report.count("passed") > 25
 
 
@@ -22,7 +22,7 @@ async def test_our_service_conforms_in_all_and_with_one_of_its_datasets(city: Ci
 async def test_our_service_conforms_with_all_its_datasets(city: City, name: str) -> None:
     async with filled(city, name) as (app, _):
         report = await checked(city, name, app)
-    assert faults(report) == []
+    assert report.faults() == []
 
 
 async def test_the_hub_explains_what_a_service_publishes(city: City) -> None:
