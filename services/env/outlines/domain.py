@@ -216,7 +216,7 @@ def on_earth(local: shapely.Geometry, lon: float, lat: float) -> tuple[dict[str,
         moved = points / (per_east, per_north) + (lon, lat)
         return moved.clip((-180, -90), (180, 90)).round(6)
 
-    placed = shapely.orient_polygons(shapely.make_valid(shapely.transform(local, degrees_of)))
+    placed = shapely.orient_polygons(shapely.make_valid(shapely.transform(local, degrees_of), method="structure", keep_collapsed=False))
     west, south, east, north = (float(bound) for bound in shapely.bounds(placed))
     return mapping(placed), (west, south, east, north)
 

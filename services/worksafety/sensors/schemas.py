@@ -10,7 +10,7 @@ from shared.row_models import PlainText, Reference, RowModel
 from shared.series import Observed, Property
 from shared.vocabulary import Text
 
-GB50493 = "GB/T 50493-2019: toxic gas first alarm at the occupational limit, second at twice it (3.0.x, 5.5.2); combustible gas 25 % and 50 % LEL"
+GB50493 = "GB/T 50493-2019: toxic gas first alarm at the occupational limit, second at twice it; combustible gas 25 % and 50 % LEL"
 """From memory, to be verified; the thresholds themselves are those of each sensor."""
 SAFETY = Observed(
     feature="sensor",
