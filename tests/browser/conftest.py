@@ -23,7 +23,7 @@ from tests.services import Served, served
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 PICTURES = os.environ.get("LIANDONG_PICTURES")
 """Where to write the pictures of the README; only then a leak is shown, too, for which more services are needed."""
-NAMES = ("hub", "fire", "env", "food")
+NAMES = ("hub", "fire", "env")
 WATCH = """
     window.shifts = 0;
     window.seen = {};
@@ -87,7 +87,7 @@ async def looked(city: City, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("needs Chromium (Debian: apt install chromium), which is not on this machine")
-    names = (*NAMES, "worksafety", "traffic") if PICTURES else NAMES
+    names = (*NAMES, "food", "worksafety", "traffic") if PICTURES else NAMES
     async with served(city, tmp_path_factory.mktemp("browser"), names) as found, async_playwright() as playwright:
         await scene.furnish(found)
         expect.set_options(timeout=20_000)

@@ -23,7 +23,8 @@ async def furnish(city: Served) -> None:
     await city.send("PUT", "hub", "/areas", list(demo_areas()), scope="hub:admin")
     await calls(city, dice, now)
     await air(city, dice, now)
-    await inspections(city, dice, now)
+    if "food" in city.apps:
+        await inspections(city, dice, now)
 
 
 def towns_of(district: str) -> list[str]:

@@ -144,14 +144,14 @@ async def test_a_sector_that_is_down_is_named_and_nothing_is_called_complete_unt
     async with looked.page(locale="en-GB") as page:
         await whole(page, looked.url)
         await expect(page.locator("#complete")).to_have_text("Complete")
-        await looked.city.stop("food")
+        await looked.city.stop("env")
         strip = page.locator("#strip")
-        await expect(strip).to_contain_text("incomplete. Missing: Food safety", timeout=PATIENCE_MS)
+        await expect(strip).to_contain_text("incomplete. Missing: Environment", timeout=PATIENCE_MS)
         await expect(page.locator("#complete")).to_have_class("chip warn")
-        await expect(page.locator('[data-source="430300/food"]')).to_have_class("bad")
-        await expect(page.locator('.tile[data-id="food"]')).to_contain_text("Missing", timeout=PATIENCE_MS)
+        await expect(page.locator('[data-source="430300/env"]')).to_have_class("bad")
+        await expect(page.locator('.tile[data-id="pm25"]')).to_contain_text("Missing", timeout=PATIENCE_MS)
         await expect(page.locator('.tile[data-id="calls"] b')).to_have_text(re.compile(r"\d"))
-        await looked.restart("food")
+        await looked.restart("env")
         await expect(page.locator("#complete")).to_have_text("Complete", timeout=PATIENCE_MS)
 
 

@@ -70,7 +70,7 @@ LISTS = (
     Listed(
         id="warnings",
         dataset="hub.warnings",
-        conditions={"state": "state = 'issued'", "kind": "kind <> 'Cancel'", "followed": "followed = false", "expires": "expires > {now}"},
+        conditions={"state": "state = 'issued'", "kind": "kind <> 'Cancel'", "followed_by": "followed_by IS NULL", "expires": "expires > {now}"},
     ),
     Listed(id="outlines", dataset="env.outlines", conditions={"lifted_at": "lifted_at IS NULL"}),
     Listed(
@@ -127,10 +127,14 @@ PartState = Literal["ok", "failed", "absent"]
 
 
 def is_complete(parts: Sequence[Mapping[str, Any]], sources: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether everything that is shown rests on fresh answers of all who could give one, and no sector that might speak is silent."""
+    """Whether everything that is shown rests on fresh answers of all who could give one, and no sector that might speak is silent.
+
+    A sector that missed a heartbeat and yet gave a fresh answer is not.
+    """
     asked = [part for part in parts if part["state"] != "absent"]
+    answered = {answer["source"] for part in asked for answer in part["coverage"]["sources"] if answer["status"] == "ok"}
     return (
         bool(asked)
         and all(part["state"] == "ok" and part["coverage"]["complete"] for part in asked)
-        and all(source["health"] == "up" for source in sources if source["kind"] != "city")
+        and all(source["health"] == "up" or source["name"] in answered for source in sources if source["kind"] != "city")
     )

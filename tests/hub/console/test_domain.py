@@ -50,7 +50,7 @@ def test_a_list_names_only_conditions_on_fields_that_are_declared() -> None:
 
 
 def part(state: str, complete: bool = True) -> dict[str, Any]:
-    return {"state": state, "coverage": {"complete": complete}}
+    return {"state": state, "coverage": {"complete": complete, "sources": [{"source": "a", "status": "ok" if complete else "error"}]}}
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,6 @@ def part(state: str, complete: bool = True) -> dict[str, Any]:
     ],
 )
 def test_complete_is_said_only_when_all_asked_answered_and_no_sector_is_silent(parts: list[dict[str, Any]], healths: list[str], complete: bool) -> None:
-    assert is_complete(parts, [{"kind": "sector", "health": health} for health in healths]) is complete
+    sources = [{"name": f"sector-{number}", "kind": "sector", "health": health} for number, health in enumerate(healths)]
+    assert is_complete(parts, sources) is complete
+    assert is_complete([part("ok")], [{"name": "a", "kind": "sector", "health": "down"}]), "it missed a heartbeat and answered all the same"

@@ -26,7 +26,7 @@ export function draw(chosen) {
   const picture = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "group", onkeydown: (event) => keyed(event, chosen) },
     hatch(), svg("g", { class: "cells" }, ...nodes.values()),
     svg("path", { class: "borders", d: drawn.borders.map((border) => border.path).join("") }),
-    layer.chosen, layer.shapes, layer.labels, layer.marks, layer.inset);
+    layer.chosen, layer.shapes, layer.marks, layer.labels, layer.inset);
   byId("canvas").replaceChildren(picture, el("p", { class: "note", id: "map-note" }));
   const first = drawn.cells[0];
   if (first) nodes.get(first.code).setAttribute("tabindex", "0");
@@ -89,7 +89,7 @@ function labels() {
     const x = cells.reduce((sum, cell) => sum + cell.x, 0) / cells.length;
     const y = cells.reduce((sum, cell) => sum + cell.y, 0) / cells.length;
     const own = drawn.real ? cells.find((cell) => cell.code === each.code) ?? { x, y } : { x, y };
-    return [label(own.x, own.y - (drawn.real ? 0 : drawn.size * 0.2), short(each), cells.length < 4 && !drawn.real ? "district small" : "district")];
+    return [label(own.x, own.y - (drawn.real ? 0 : drawn.size * 0.35), short(each), cells.length < 4 && !drawn.real ? "district small" : "district")];
   }));
 }
 
@@ -104,7 +104,7 @@ function placeOf(code, lon, lat) {
   const x = cells.reduce((sum, cell) => sum + cell.x, 0) / cells.length;
   const y = cells.reduce((sum, cell) => sum + cell.y, 0) / cells.length;
   const nearest = cells.reduce((a, b) => ((a.x - x) ** 2 + (a.y - y) ** 2 <= (b.x - x) ** 2 + (b.y - y) ** 2 ? a : b));
-  return [nearest.x, nearest.y + (drawn.real ? 0 : drawn.size * 0.45)];
+  return [nearest.x, nearest.y + (drawn.real ? 0 : drawn.size * 0.5)];
 }
 
 /** Newest events as dots, several at one place as one with their number; incidents as diamonds. */
@@ -150,7 +150,7 @@ function inset(parts, drawnWith, below) {
   const [x, y] = below ? [10, HIGH + 5] : [WIDE + 4, (HIGH - height) / 2];
   const box = boxOf(parts.flatMap(([, each]) => pointsOf(each.geometry)));
   const { to, metres } = projection(box, [x + 20, y + 36, width - 40, height - 80]);
-  const length = [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000].findLast((each) => each / metres <= width - 60) ?? 50;
+  const length = [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000].findLast((each) => each / metres <= width * 0.55) ?? 50;
   const end = y + height - 18;
   return [svg("rect", { x, y, width, height, rx: 8 }), svg("text", { x: x + 14, y: y + 22 }, t("inset")), ...drawnWith(to),
     svg("path", { class: "scale", d: `M${x + 20},${end - 6}v6h${(length / metres).toFixed(1)}v-6` }),

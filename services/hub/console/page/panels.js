@@ -11,7 +11,7 @@ const chip = ({ level, scale, text }) => el("span", { class: `level ${scale} l${
 export function events(all, state, fresh) {
   const list = all.filter(({ event }) => areas.concerns(event.area)).slice(0, 60);
   byId("events-note").textContent = areas.chosen ? areas.nameOf(areas.chosen) : "";
-  show(byId("events"), [list.map((each) => each.position), areas.chosen, language(), state], () => {
+  show(byId("events"), [list.map((each) => each.position), areas.chosen, areas.city.version, language(), state], () => {
     if (state === "waiting") return [el("li", { class: "empty" }, t("waiting"))];
     if (!list.length) return [el("li", { class: "empty" }, t(state === "unreadable" ? "eventsLost" : "noEvents"))];
     return list.map(({ position, event }) => el("li", { class: position > fresh ? "fresh" : "", "data-position": position },
@@ -51,7 +51,7 @@ const PARTS = [["warnings", "openWarnings", "warningsHead", "hub.warnings", warn
 
 /** Warnings in force, open incidents, then outlines and closures: what there is, that there is nothing, or that it cannot be had. */
 export function incidents(overview) {
-  show(byId("incidents"), [overview?.lists, areas.chosen, language()], () => {
+  show(byId("incidents"), [overview?.lists, areas.chosen, areas.city.version, language()], () => {
     if (!overview) return [el("p", { class: "empty" }, t("waiting"))];
     const blocks = PARTS.map(([key, none, head, dataset, made]) => block(overview.lists[key], t(head), t("none", t(none)), dataset, made));
     const places = ["outlines", "closures"].flatMap((key) => rowsOf(overview.lists[key]).map((row) => place(row, key)));
@@ -90,7 +90,7 @@ export function missing(overview) {
     return `${answer.source ? sourceName(answer.source, overview.city) : t("coverage")} ${what} – ${problemWords(answer.problem) || named(STATUS, answer.status)}`;
   });
   for (const part of parts) if (part.state === "failed" && !part.coverage.sources.length) lacking.push(named(DATASETS, part.dataset));
-  const said = new Set(answers.filter((answer) => answer.status !== "ok").map((answer) => answer.source));
+  const said = new Set(answers.map((answer) => answer.source)); // named above, or answered although its heartbeat was missed
   for (const source of overview.sources) {
     if (source.health !== "up" && source.kind !== "city" && !said.has(source.name)) lacking.push(`${sourceName(source.name, overview.city)} – ${named(STATUS, source.health)}`);
   }
@@ -109,12 +109,13 @@ export function coverage(overview) {
     const gone = absent(overview);
     const lists = overview.sources.map((source) => {
       const own = answers.filter((answer) => answer.source === source.name);
-      const bad = source.health !== "up" || own.some((answer) => answer.status !== "ok");
+      const health = source.health !== "up" && own.some((answer) => answer.status === "ok") ? "ok" : source.health;
+      const bad = (health !== "up" && health !== "ok") || own.some((answer) => answer.status !== "ok");
       const answer = ({ dataset, status, rows, as_of, problem }) => el("p", { class: `from ${status}` }, el("b", {}, named(DATASETS, dataset)), " ",
         status === "ok" ? [t("rows", rows ?? 0), " · ", el("time", { datetime: as_of, title: t("asOf") }, absolute(as_of))] : problemWords(problem) || named(STATUS, status));
-      const silent = source.health === "up" ? null : el("p", { class: "from" }, source.last_seen ? [`${t("lastSeen")} `, when(source.last_seen)] : t("never"));
+      const silent = health === "up" || health === "ok" ? null : el("p", { class: "from" }, source.last_seen ? [`${t("lastSeen")} `, when(source.last_seen)] : t("never"));
       return el("li", { class: bad ? "bad" : "good", "data-source": source.name }, el("i", { class: "lamp", "aria-hidden": "true" }),
-        el("p", {}, el("b", {}, sourceName(source.name, overview.city)), " ", el("span", { class: "state" }, named(STATUS, source.health))), el("div", {}, own.map(answer), silent));
+        el("p", {}, el("b", {}, sourceName(source.name, overview.city)), " ", el("span", { class: "state" }, named(STATUS, health))), el("div", {}, own.map(answer), silent));
     });
     return [el("ul", { class: "sources" }, ...lists), gone.length ? el("p", { class: "empty" }, t("notShared", gone.join(language() === "zh" ? "、" : ", "))) : null];
   });
