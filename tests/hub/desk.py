@@ -12,7 +12,7 @@ from sqlalchemy import text
 from services.hub.app import service
 from shared.config import Settings
 from shared.service import create_app
-from shared.testing import running
+from shared.testing import running, serving
 from tests.city import City
 
 OPENED = {"kind": "fire", "title_zh": "仓库火灾", "title_en": "Warehouse fire", "area": "430304", "lon": 112.94, "lat": 27.83, "crs": "wgs84"}
@@ -48,10 +48,11 @@ def others(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def desk_of(city: City, **overrides: Any) -> AsyncIterator[Desk]:
-    settings = city.settings("hub", **overrides)
+async def desk_of(city: City, *, on_port: bool = False) -> AsyncIterator[Desk]:
+    """A hub in this process; on a port of its own for those who read streams."""
+    settings = city.settings("hub")
     app = create_app(service, settings)
-    async with running(app) as client:
+    async with (serving if on_port else running)(app) as client:
         areas = [{"code": code, "name_zh": code, **({"level": "nation"} if code == "cn" else {})} for code in AREAS]
         answer = await client.put("/areas", json=areas, headers=city.headers("hub", scope="hub:admin"))
         assert answer.json()["rejected"] == 0, answer.text
