@@ -10,7 +10,7 @@ BIN := .venv/bin
 help: ## Show what there is to do
 	@echo "make <target> · 常用命令"; echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo; echo "  PORT_BASE=9000 VAR_DIR=var-south CITY=440300 make run    a second city beside the first"
+	@echo; echo "  DEMO=off make run    areas alone instead of a furnished demo city"; echo "  PORT_BASE=9000 VAR_DIR=var-south CITY=440300 make run    a second city beside the first"
 	@echo "  LIANDONG_POSTGRES_URL=… LIANDONG_REDIS_URL=… make run    servers of your own"
 
 run: install ## Run a whole city until Ctrl-C: databases, broker, every service

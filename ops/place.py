@@ -9,7 +9,14 @@ from pathlib import Path
 from ops.services import PORT_OFFSETS
 
 HOST = "127.0.0.1"
-VARIABLES = {"var": "VAR_DIR", "port_base": "PORT_BASE", "city": "CITY", "postgres_url": "LIANDONG_POSTGRES_URL", "redis_url": "LIANDONG_REDIS_URL"}
+VARIABLES = {
+    "var": "VAR_DIR",
+    "port_base": "PORT_BASE",
+    "city": "CITY",
+    "postgres_url": "LIANDONG_POSTGRES_URL",
+    "redis_url": "LIANDONG_REDIS_URL",
+    "demo": "DEMO",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,8 @@ class Place:
     """An administrator's address of a PostgreSQL of the user's own; a local one is started if not given."""
     redis_url: str | None = None
     """An administrator's address of a Redis or Valkey of the user's own; a local one is started if not given."""
+    demo: str = "on"
+    """Whether a new city is furnished with facts that are made up: `on`, or `off` for areas alone."""
 
     @property
     def run_file(self) -> Path:
@@ -70,4 +79,5 @@ class Place:
             city=found.get("city", "430300"),
             postgres_url=found.get("postgres_url"),
             redis_url=found.get("redis_url"),
+            demo=found.get("demo", "on"),
         )

@@ -30,6 +30,7 @@ RUNTIME = """
 | `VAR_DIR` | `--var-dir` | `var` | Folder with everything the city keeps: databases, secrets, log |
 | `PORT_BASE` | `--port-base` | `8000` | Port of the hub; %OFFSETS% |
 | `CITY` | `--city` | `430300` | Six-digit code of the city |
+| `DEMO` | `--demo` | `on` | Whether a new city is furnished with facts that are made up, or gets areas alone (`off`) |
 | `LIANDONG_POSTGRES_URL` | `--postgres-url` | | Administrator's address of a PostgreSQL of your own, instead of the local one |
 | `LIANDONG_REDIS_URL` | `--redis-url` | | Administrator's address of a Redis or Valkey of your own, instead of the local one |
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +14,18 @@ from ops.place import Place
 from ops.supervisor import run_city
 
 
+class Demo(StrEnum):
+    ON = "on"
+    OFF = "off"
+
+
 def up(
     var_dir: VarDir = Path("var"),
     port_base: Annotated[int, typer.Option(envvar="PORT_BASE", help="Port of the hub; the sectors follow it.")] = 8000,
     city: Annotated[str, typer.Option(envvar="CITY", help="Six-digit code of the city.")] = "430300",
     postgres_url: Annotated[str | None, typer.Option(envvar="LIANDONG_POSTGRES_URL", help="Administrator's address of a PostgreSQL of yours.")] = None,
     redis_url: Annotated[str | None, typer.Option(envvar="LIANDONG_REDIS_URL", help="Administrator's address of a Redis or Valkey of yours.")] = None,
+    demo: Annotated[Demo, typer.Option(envvar="DEMO", help="Whether a new city is furnished with facts that are made up.")] = Demo.ON,
 ) -> None:
     """Run the whole city until Ctrl-C: PostgreSQL, Redis, every service.
 
@@ -29,6 +36,6 @@ def up(
     - your own database: `liandong up --postgres-url postgresql://admin:…@db.example/postgres`
     """
     try:
-        run_city(Place(var_dir.resolve(), port_base, city, postgres_url, redis_url))
+        run_city(Place(var_dir.resolve(), port_base, city, postgres_url, redis_url, demo.value))
     except LaunchError as error:
         fail(str(error))
