@@ -126,8 +126,9 @@ def _too_often(wait_s: float) -> AgreedRateExceeded:
 async def kept_answer(gateway: Gateway, message: Message) -> Outcome | None:
     """The answer that this very message was given before; `MessageReplayed` if its id was used for another; None if it is new."""
     envelope = message.envelope
-    async with gateway.runtime.sessions() as session:
-        row = (await session.execute(select(messages).where(messages.c.peer == envelope.sender, messages.c.id == envelope.id))).one_or_none()
+    async with gateway.runtime.engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        row = (await connection.execute(select(messages).where(messages.c.peer == envelope.sender, messages.c.id == envelope.id))).one_or_none()
     if row is None:
         return None
     if row.digest != message.digest.encode():

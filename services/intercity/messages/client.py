@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -69,13 +68,12 @@ async def ask(gateway: Gateway, city: str, operation: str, question: Any, passag
     peer = await active_peer(gateway, city)
     expires = datetime.now(UTC) + timedelta(seconds=passage.remaining_s) + LEEWAY
     message = new_message(gateway, city, operation, orjson.dumps(question), expires=expires, agreement=agreement, purpose=purpose)
-    asked = asyncio.ensure_future(gateway.ledger.write(Work([entry_of(message, "out", "request", city)])))
+    entries = [entry_of(message, "out", "request", city)]
     try:
         answer = await send(gateway, peer, message, passage)
+        entries.append(entry_of(answer, "in", "answer", city))
     finally:
-        await asyncio.gather(asked, return_exceptions=True)
-    await gateway.ledger.write(Work([entry_of(answer, "in", "answer", city)]))
-    asked.result()
+        await gateway.ledger.write(Work(entries))
     try:
         return orjson.loads(answer.payload)
     except orjson.JSONDecodeError as error:

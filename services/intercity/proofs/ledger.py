@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import rfc8785
 import structlog
-from sqlalchemy import insert, text, tuple_
 from sqlalchemy import select as sql_select
+from sqlalchemy import text, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 
 from services.intercity.messages.wire import moment, sign
-from services.intercity.models import log_entries, log_nodes, messages
+from services.intercity.models import log_nodes, messages
 from services.intercity.peers.keyring import Keyring
 from services.intercity.proofs.domain import Place, grown, hash_of, leaf_hash, peaks
 from shared.errors import Problem, Unavailable
@@ -31,6 +31,21 @@ WAITING = 5_000
 """Most pieces of work that wait for the writer."""
 _LOCK = text("SELECT pg_advisory_xact_lock(7013990)")
 _SIZE = text("SELECT coalesce((SELECT number + 1 FROM log_entries ORDER BY number DESC LIMIT 1), 0)")
+COLUMNS = ("at", "direction", "kind", "peer", "message", "agreement", "purpose", "operation", "digest", "problem")
+_TYPES = {"at": "timestamptz", "numbers": "bigint", "entries": "bytea", "levels": "smallint", "positions": "bigint", "hashes": "bytea"}
+
+
+def _arrays(*names: str) -> str:
+    return ", ".join(f"CAST(:{name} AS {_TYPES.get(name, 'text')}[])" for name in names)
+
+
+_APPEND = text(f"""
+    WITH appended AS (
+        INSERT INTO log_entries (number, entry, {", ".join(COLUMNS)}) SELECT * FROM unnest({_arrays("numbers", "entries", *COLUMNS)})
+    )
+    INSERT INTO log_nodes (level, position, hash) SELECT * FROM unnest({_arrays("levels", "positions", "hashes")})
+""")
+"""Entries and the subtrees that they complete, in one statement."""
 _log = structlog.get_logger("proofs")
 Change = Callable[[AsyncSession], Awaitable[None]]
 
@@ -51,7 +66,7 @@ class Entry:
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def columns(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("direction", "kind", "peer", "digest", "message", "agreement", "purpose", "operation", "problem", "at")}
+        return {name: getattr(self, name) for name in COLUMNS}
 
     def canonical(self) -> bytes:
         """The bytes of the leaf: canonical JSON."""
@@ -181,9 +196,9 @@ async def _append(session: AsyncSession, size: int, frontier: Mapping[Place, byt
         return size, frontier
     leaves = [entry.canonical() for entry in entries]
     made, frontier = grown(size, frontier, [leaf_hash(leaf) for leaf in leaves])
-    rows = [{"number": size + place, "entry": leaf, **entry.columns()} for place, (entry, leaf) in enumerate(zip(entries, leaves, strict=True))]
-    await session.execute(insert(log_entries), rows)
-    await session.execute(insert(log_nodes), [{"level": level, "position": position, "hash": found} for (level, position), found in made.items()])
+    columns = {name: [getattr(entry, name) for entry in entries] for name in COLUMNS}
+    nodes = {"levels": [level for level, _ in made], "positions": [position for _, position in made], "hashes": list(made.values())}
+    await session.execute(_APPEND, {"numbers": list(range(size, size + len(entries))), "entries": leaves, **columns, **nodes})
     return size + len(entries), frontier
 
 
