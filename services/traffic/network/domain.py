@@ -31,7 +31,7 @@ SIREN_PART = 0.75
 MPH = 1.609344
 _NOT_FOR_CARS = {"no", "private", "agricultural", "forestry", "military", "bus", "psv"}
 _SIDE_WAYS = {"parking_aisle", "drive-through", "driveway"}
-_SPEED = re.compile(r"^(\d{1,3}(?:\.\d+)?) ?(km/h|kmh|kph|mph)?$")
+_SPEED = re.compile(r"^(\d{1,3}(?:\.\d+)?) ?(km/h|kmh|kph|mph)?$", re.ASCII)
 _BY_PLACE = {"urban": 50.0, "rural": 80.0, "motorway": 110.0, "living_street": 10.0, "zone30": 30.0, "30": 30.0}
 
 

@@ -38,7 +38,7 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(10)  # whoever waits for a route comes first
     try:
-        report = _parsed(form, folder)
+        report = parsed(form, folder)
     except (BadNetwork, pa.ArrowException, ValueError, RuntimeError, KeyError, OSError, MemoryError) as error:
         report = {"fault": str(error)[:500] or type(error).__name__}
     (folder / "report.json").write_text(json.dumps(report), "utf-8")
@@ -53,7 +53,8 @@ def _limit() -> None:
         resource.setrlimit(what, (most, most))
 
 
-def _parsed(form: str, folder: Path) -> dict[str, Any]:
+def parsed(form: str, folder: Path) -> dict[str, Any]:
+    """Read the file in this process; what was found. Raises what its reader raises."""
     left_out: Counter[str] = Counter()
     if form == "nodes-arcs-csv":
         network, facts, rows = _nodes_and_arcs(folder)
@@ -113,7 +114,7 @@ def _edges(path: Path) -> tuple[Ways, dict[str, int]]:
     ways, made = Ways(), 0
     for row in table.to_pylist():
         tags = {key: row[name] for key, name in (("highway", "highway"), ("maxspeed", "maxspeed_kmh"), ("lanes", "lanes"), ("oneway", "oneway")) if row[name]}
-        how, line = driving(tags), shapely.get_coordinates(shapely.from_wkt(row["wkt"]))
+        how, line = driving(tags), shapely.get_coordinates(shapely.from_wkt(row["wkt"], on_invalid="ignore"))
         if isinstance(how, str) or len(line) < 2:
             raise BadNetwork(f"The edge from {row['from_node']} to {row['to_node']} is no road ({how if isinstance(how, str) else 'no line'}).")
         inner = [(-1 - made - number, *point) for number, point in enumerate(line[1:-1].tolist())]
