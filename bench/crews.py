@@ -104,31 +104,42 @@ async def furnish(city: Running) -> None:
     await city.send("POST", "env", "/observations", [{"station": "mast", "property": name, "time": now, "value": value} for name, value in measured.items()])
 
 
-def listen(url: str, headers: dict[str, str], unit: str, number: int, answers: Any) -> None:
-    """In a process of its own: a terminal; for each release when its first message was parsed, and what was missing in it."""
+def listen(url: str, headers: dict[str, str], unit: str, known: set[str], number: int, answers: Any) -> None:
+    """In a process of its own: a terminal; for each new release when its first message was parsed, and what was missing in it."""
     came: dict[str, tuple[int, list[str], str]] = {}
-    with httpx.stream("GET", f"{url}/crews/stream", headers=headers | {"Last-Event-ID": "0"}, params={"unit": unit}, timeout=60, trust_env=False) as answer:
+    with httpx.stream("GET", f"{url}/crews/stream", headers=headers, params={"unit": unit}, timeout=60, trust_env=False) as answer:
         answers.put(answer.status_code)
         for line in answer.iter_lines():
             if line.startswith("data: "):
-                said = orjson.loads(line[6:])
-                told = (time.time_ns(), said["missing"], said["content"]["travel_times"])
-                came.setdefault(said["content"]["release"]["release"], told)
+                said, now = orjson.loads(line[6:]), time.time_ns()
+                release = said["content"]["release"]["release"]
+                if release not in known:
+                    came.setdefault(release, (now, said["missing"], said["content"]["travel_times"]))
                 if len(came) == number:
                     break
     answers.put(came)
 
 
-async def leak(city: Running, *, wait_s: float) -> list[str]:
-    """Report a release; after a while it is over and its units are free; which they were."""
+async def leak(city: Running) -> tuple[str, list[str]]:
+    """Report a release; once units were sent it is over and they are free; the release and who they were."""
     reported = await city.send("POST", "worksafety", "/releases", {"site": f"{CITY}:S1", "unit": "U1", "cas": "7782-50-5", "rate_kg_s": 0.8})
-    await asyncio.sleep(wait_s)
-    rows = await city.send("GET", "fire", "/collections/fire.units/items", params={"filter": "incident IS NOT NULL", "limit": 100})
-    units = [row["properties"]["code"] for row in rows["features"]]
-    now = datetime.now(UTC).isoformat()
+    units = await _assigned(city, wanted=True)
     await city.send("POST", "worksafety", f"/releases/{reported['id']}/conclude", {})
+    now = datetime.now(UTC).isoformat()
     await asyncio.gather(*(city.send("POST", "fire", f"/units/{unit}/state", {"state": "in_quarters", "at": now}) for unit in units))
-    return units
+    await _assigned(city, wanted=False)
+    return reported["id"], units
+
+
+async def _assigned(city: Running, *, wanted: bool) -> list[str]:
+    """The units that are assigned, once there are some, or none any more."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        await asyncio.sleep(PACE_S / 2)
+        rows = await city.send("GET", "fire", "/collections/fire.units/items", params={"filter": "incident IS NOT NULL", "limit": 100})
+        if bool(rows["features"]) is wanted:
+            return [row["properties"]["code"] for row in rows["features"]]
+    raise SystemExit("Nobody was sent." if wanted else "Units do not become free.")
 
 
 async def ready(city: Running) -> None:
@@ -147,19 +158,18 @@ async def measure(city: Running, number: int, worksafety: str) -> tuple[list[flo
     """Milliseconds from each release's commit to the terminal, what was missing, and whose travel times they were."""
     await ready(city)
     called: Counter[str] = Counter()
+    known = set()
     for _ in range(WARM_UP):
-        called.update(await leak(city, wait_s=1.0))
-    if not called:
-        raise SystemExit("Nobody was sent.")
+        release, units = await leak(city)
+        known.add(release)
+        called.update(units)
     unit, answers = called.most_common(1)[0][0], _spawn.Queue()
-    await asyncio.sleep(1)
-    listener = _spawn.Process(target=listen, args=(city.urls["fire"], city.headers("fire"), unit, number + called[unit], answers), daemon=True)
+    listener = _spawn.Process(target=listen, args=(city.urls["fire"], city.headers("fire"), unit, known, number, answers), daemon=True)
     listener.start()
     if (status := await asyncio.to_thread(answers.get)) != 200:
         raise SystemExit(f"The stream answers {status}.")
     for _ in range(number):
-        await leak(city, wait_s=PACE_S / 2)
-        await asyncio.sleep(PACE_S / 2)
+        await leak(city)
     came: dict[str, tuple[int, list[str], str]] = await asyncio.to_thread(answers.get, True, 60)
     listener.join()
     connection = await asyncpg.connect(worksafety)

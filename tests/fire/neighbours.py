@@ -18,8 +18,8 @@ from ulid import ULID
 
 from services.fire.app import service
 from services.fire.crews import client as cards
+from services.fire.dispatch import actions, handlers, tasks
 from services.fire.dispatch import client as routes
-from services.fire.dispatch import handlers
 from services.fire.roads import handlers as roads
 from services.fire.stations.domain import distance_m
 from shared.config import Settings
@@ -175,7 +175,7 @@ class Dispatching(Fire):
         found: dict[str, Any] = answer.json()
         return found
 
-    async def until(self, number: int, seconds: float = 10) -> list[dict[str, Any]]:
+    async def until(self, number: int, seconds: float = 30) -> list[dict[str, Any]]:
         """Until so many messages were written and nothing is under way."""
         async with asyncio.timeout(seconds):
             while len(found := self.messages()) < number or self.runtime.own.dispatcher._running or self.runtime.own.dispatcher.ready:
@@ -197,6 +197,9 @@ async def dispatching(city: City, neighbours: Neighbours | None = None, **overri
     with pytest.MonkeyPatch.context() as patch:
         for client in (cards, routes):  # on a busy machine a neighbour in this very process may take longer than an emergency allows
             patch.setattr(client, "DEADLINE_S", 3.0)
+        patch.setattr(routes, "COPY_S", 10.0)
+        patch.setattr(tasks, "JOB_S", 20.0)
+        patch.setattr(actions, "LEASE_S", 25.0)
         async with _served(city, beside, overrides) as found:
             yield found
 

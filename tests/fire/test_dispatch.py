@@ -115,7 +115,7 @@ async def test_without_traffic_the_last_copy_of_the_network_answers_and_says_so(
         await fire.units(("E1", "engine", 0.03, ""))
         fire.city.sql(fire.settings, "UPDATE stations SET lat = $1", SITE[1] + 0.02)
         fire.runtime.own.roads.wanted.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while fire.runtime.own.roads.version is None:
                 await asyncio.sleep(0.01)
         fire.neighbours.traffic = False

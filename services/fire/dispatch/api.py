@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from services.fire.calls.domain import KINDS
@@ -24,6 +24,7 @@ from shared.row_models import Reference
 
 router = APIRouter(tags=["dispatch"])
 Writer = Annotated[Caller, may("fire:write")]
+_ONE_PLAN_AT_A_TIME = text("SELECT pg_advisory_xact_lock(17993, 2)")
 
 
 @router.post("/incidents/{incident}/dispatch", summary="Send units", status_code=202, responses={202: {"model": IncidentOut}}, response_class=Response)
@@ -67,6 +68,7 @@ async def set_plan(kind: Kind, plan: PlanIn, session: Session, caller: Writer) -
     """It replaces the earlier one and holds for dispatches from now on. It is the whole city's, so the token must be for everywhere."""
     if not caller.everywhere:
         raise Forbidden("A response plan holds for the whole city; this token is for some areas only.")
+    await session.execute(_ONE_PLAN_AT_A_TIME)
     await session.execute(delete(response_plan).where(response_plan.c.incident_kind == kind))
     rows: list[dict[str, Any]] = [
         {"incident_kind": kind, "position": place, **need.model_dump(), "source": plan.source, "recorded_by": caller.subject}

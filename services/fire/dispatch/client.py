@@ -24,6 +24,7 @@ MOST_ROUTES = 20
 ROUTES = 12
 """Routes that are asked for although fewer units may go: which of them go is decided afterwards, by kind."""
 LIMIT_S = 3600
+OFF_ROAD = "no road that is known leads there."
 _log = structlog.get_logger("dispatch")
 Place = tuple[float, float]
 
@@ -63,7 +64,12 @@ async def travel(
     for part in parts[1:]:
         whole.times |= part.times
         whole.routes |= part.routes
-    return whole
+    return whole if _reached(whole) else _by_distance(groups, to, OFF_ROAD)
+
+
+def _reached(found: Travel) -> bool:
+    """Whether anybody has a way. If nobody has, the place is off the roads that are known, and to send nobody would be worse than to guess."""
+    return any(seconds is not None for seconds in found.times.values())
 
 
 def _vehicle(group: Sequence[Candidate]) -> Any:
@@ -102,6 +108,8 @@ async def _by_copy(runtime: Runtime, groups: Sequence[Sequence[Candidate]], to: 
     except (TimeoutError, ImportError, ValueError) as error:
         _log.warning("our copy of the network gave no times", error=repr(error))
         return _by_distance(groups, to, reason)
+    if not _reached(found):
+        return _by_distance(groups, to, OFF_ROAD)
     found.network, found.as_of = roads.version, roads.as_of.isoformat() if roads.as_of else None
     return found
 

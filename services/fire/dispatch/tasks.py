@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from sqlalchemy import true
@@ -18,7 +19,7 @@ from services.fire.crews.actions import inform
 from services.fire.crews.client import Card, ask_card
 from services.fire.crews.reading import compose, inside_of
 from services.fire.dispatch.actions import LEASE_S, claim_due, give_back, reserve, send, served, try_again
-from services.fire.dispatch.client import Travel, travel
+from services.fire.dispatch.client import OFF_ROAD, Place, Travel, travel
 from services.fire.dispatch.domain import Candidate, Need, choose, outstanding, staging, worth_asking
 from services.fire.dispatch.reading import Case, available_units, closed_now, needs_of, read_case
 from services.fire.stations.reading import hydrants_near
@@ -35,6 +36,30 @@ RETRY_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
 GIVE_UP = 60
 HYDRANTS_M, HYDRANTS = 500, 5
 _log = structlog.get_logger("dispatch")
+Closures = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What our own database tells before anybody is asked."""
+
+    needs: Sequence[Need]
+    candidates: Sequence[Candidate]
+    hydrants: Sequence[HydrantNear]
+    closures: Closures
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What a look has brought together before it decides."""
+
+    card: Card
+    travel: Travel
+    candidates: Sequence[Candidate]
+    """With their times."""
+    needs: Sequence[Need]
+    hydrants: Sequence[HydrantNear]
+    gather_at: tuple[float, float] | None
 
 
 async def keep_dispatching(runtime: Runtime) -> None:
@@ -71,40 +96,54 @@ async def look_at(runtime: Runtime, incident: str) -> None:
 
 
 async def _look(runtime: Runtime, incident: str) -> bool:
-    """One look; whether another one is wanted at once."""
+    """One look; whether another one is wanted at once. The card is asked for while everything else goes on."""
     news = runtime.own.dispatcher.news(incident)
     async with runtime.sessions() as session:
         case = await read_case(session, incident)
         if case is None or case.settled:
             return False
-        hydrants = await _hydrants(session, case)
-        needs = await needs_of(session, case)
-        candidates = await available_units(session) if case.work["dispatch"] else []
-        closures = await closed_now(session)
-    card = asyncio.create_task(_card(runtime, case))
-    try:
-        case = await _with_outline(runtime, case, news)
-        left = [] if case.over or not case.work["dispatch"] else outstanding(needs, case.counted)
-        gather = _gathering(case)
-        asked = _asked(case, left, candidates)
-        target = gather or case.point
-        avoid = case.outline["geometry"] if case.outline else None
-        found = Travel("traffic")
-        if target and asked:
-            found = await travel(runtime, asked, target, avoid, closures, sum(need.count for need in left), patient=case.patient)
-        return await _conclude(runtime, case, Gathered(await card, found, _timed(asked, found), needs, hydrants, gather))
-    finally:
-        card.cancel()
+        card = asyncio.create_task(_card(runtime, case))
+        try:
+            known = await _read(session, case)
+            await session.commit()  # gives the connection back while others are asked
+            return await _conclude(runtime, *await _gather(runtime, case, known, card, news))
+        finally:
+            card.cancel()
+
+
+async def _read(session: AsyncSession, case: Case) -> Known:
+    hydrants = await hydrants_near(session, *case.point, true(), within_m=HYDRANTS_M, limit=HYDRANTS) if case.point else ()
+    candidates = await available_units(session) if case.work["dispatch"] else []
+    return Known(await needs_of(session, case), candidates, hydrants, await closed_now(session))
+
+
+async def _gather(runtime: Runtime, case: Case, known: Known, card: asyncio.Task[Card], news: asyncio.Event) -> tuple[Case, Gathered]:
+    """Wait for the outline, then ask for the ways around it, then see whether the card has come."""
+    case = await _with_outline(runtime, case, news)
+    left = [] if case.over or not case.work["dispatch"] else outstanding(known.needs, case.counted)
+    gather_at = _gathering(case)
+    asked = _asked(case, left, known.candidates)
+    found = await _travel(runtime, case, asked, [gather_at, case.point], known.closures, sum(need.count for need in left))
+    timed = [replace(one, travel_s=found.times.get(one.unit)) for one in asked]
+    return case, Gathered(await card, found, timed, known.needs, known.hydrants, gather_at)
+
+
+async def _travel(runtime: Runtime, case: Case, asked: Sequence[Candidate], places: Sequence[Place | None], closures: Closures, wanted: int) -> Travel:
+    """Times and ways to the first of the places that roads lead to."""
+    found = Travel("traffic")
+    avoid = case.outline["geometry"] if case.outline else None
+    for place in places:
+        if place is not None and asked:
+            found = await travel(runtime, asked, place, avoid, closures, wanted, patient=case.patient)
+            if found.reason != OFF_ROAD:
+                break
+    return found
 
 
 async def _card(runtime: Runtime, case: Case) -> Card:
     if case.point is None:
         return Card(None, "The incident has no place.")
     return await ask_card(runtime, *case.point, patient=case.patient)
-
-
-async def _hydrants(session: AsyncSession, case: Case) -> Sequence[HydrantNear]:
-    return await hydrants_near(session, *case.point, true(), within_m=HYDRANTS_M, limit=HYDRANTS) if case.point else ()
 
 
 async def _with_outline(runtime: Runtime, case: Case, news: asyncio.Event) -> Case:
@@ -131,23 +170,6 @@ def _asked(case: Case, left: Sequence[Need], candidates: Sequence[Candidate]) ->
     """Units whose ways are wanted: those that might go, and those that are on their way."""
     under_way = [each.unit for each in case.sent if not each.arrived and each.unit.lon is not None]
     return [*under_way, *(worth_asking(left, candidates, *case.point) if case.point else ())]
-
-
-def _timed(asked: Sequence[Candidate], found: Travel) -> list[Candidate]:
-    return [replace(one, travel_s=found.times.get(one.unit)) for one in asked]
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """What a look has brought together before it decides."""
-
-    card: Card
-    travel: Travel
-    candidates: Sequence[Candidate]
-    """With their times."""
-    needs: Sequence[Need]
-    hydrants: Sequence[HydrantNear]
-    gather_at: tuple[float, float] | None
 
 
 async def _conclude(runtime: Runtime, case: Case, found: Gathered) -> bool:

@@ -44,6 +44,7 @@ class Roads:
         self._file = folder / "roads" / "network.arrow"
         self._network: Network | None = None
         self._router: Router | None = None
+        self._warmed: Router | None = None
         self._loading = threading.Lock()
         self.as_of: datetime | None = None
         """When traffic last said that this is its network."""
@@ -56,11 +57,12 @@ class Roads:
 
     async def refresh(self, runtime: Runtime) -> None:
         """Ask traffic for another network than ours. Raises `SourceFailure`."""
-        known = await asyncio.to_thread(self._loaded)
+        known = await asyncio.to_thread(self._warm)
         headers = {"If-None-Match": f'"{known.version}"'} if known is not None else {}
         answer = await runtime.calls.ask("traffic", "/network", within=FETCH_S, headers=headers, limit_bytes=NETWORK_BYTES)
         if answer.status == 200 and answer.content:
             await asyncio.to_thread(self._keep, answer.content)
+            await asyncio.to_thread(self._warm)
             _log.info("road network copied", version=self.version, bytes=len(answer.content))
         self.as_of = datetime.now(UTC)
 
@@ -68,26 +70,41 @@ class Roads:
         self, starts: Sequence[tuple[float, float]], end: tuple[float, float], vehicle: Vehicle, closures: Sequence[Mapping[str, Any]]
     ) -> list[Way | None] | None:
         """The soonest way of each start around all closures (GeoJSON geometries); None if there never was a network. Call it in a thread."""
-        from shared.roads import BadGeometry, Router, closed_arcs
+        from shared.roads import BadGeometry, closed_arcs
 
         network = self._loaded()
         if network is None:
             return None
-        if self._router is None or self._router.network is not network:
-            self._router = Router(network)
+        router = self._router_of(network)
         closed = closed_arcs(network, ())
         for geometry in closures:
             try:
                 closed |= closed_arcs(network, (geometry,))
             except BadGeometry as error:
                 _log.warning("a closure cannot be drawn on the network", error=str(error))
-        reach = self._router.avoiding(closed).many_to_one(starts, end, vehicle, LONGEST_S, ways=True)
+        reach = router.avoiding(closed).many_to_one(starts, end, vehicle, LONGEST_S, ways=True)
         return [self._way(route) if (route := reach.route(place)) else None for place in range(len(starts))]
 
     @staticmethod
     def _way(route: Any) -> Way:
         line = {"type": "LineString", "coordinates": route.line.round(6).tolist()}
         return Way(round(route.travel_s, 1), round(route.length_m, 1), line, route.ends_at, round(route.left_m, 1))
+
+    def _warm(self) -> Network | None:
+        """The copy with its first search behind it: in an emergency the next one takes milliseconds."""
+        network = self._loaded()
+        if network is not None and self._router_of(network) is not self._warmed:
+            somewhere = (float(network.lon[0]), float(network.lat[0]))
+            self._router_of(network).many_to_one([somewhere], somewhere, "fire_engine", 1.0)
+            self._warmed = self._router
+        return network
+
+    def _router_of(self, network: Network) -> Router:
+        from shared.roads import Router
+
+        if self._router is None or self._router.network is not network:
+            self._router = Router(network)
+        return self._router
 
     def _loaded(self) -> Network | None:
         from shared.roads import BadNetwork, from_bytes
