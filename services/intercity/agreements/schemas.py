@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.intercity.messages.wire import AgreementId, City, MessageId, Word, moment
+from shared.datasets.aggregate.question import Moment
 from shared.row_models import PlainText
 
 DatasetId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,31}\.[a-z][a-z0-9_]{0,62}$", examples=["fire.calls"])]
@@ -64,8 +65,8 @@ class Document(BaseModel):
     grants: Annotated[tuple[Grant, ...], Field(min_length=1, max_length=2)]
     purposes: Annotated[tuple[Word, ...], Field(min_length=1, max_length=20)]
     legal_basis: PlainText
-    begins: AwareDatetime
-    ends: AwareDatetime
+    begins: Moment
+    ends: Moment
     suite: Literal["Ed25519"] = "Ed25519"
     supersedes: AgreementId | None = None
 
@@ -126,8 +127,8 @@ class ProposalIn(BaseModel):
     take: GrantIn | None = None
     purposes: Annotated[list[Word], Field(min_length=1, max_length=20)]
     legal_basis: PlainText
-    begins: AwareDatetime
-    ends: AwareDatetime
+    begins: Moment
+    ends: Moment
     supersedes: AgreementId | None = None
 
 

@@ -16,11 +16,12 @@ import rfc8785
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.intercity.messages.domain import MessageMalformed, SignatureInvalid, digest_of
 from services.intercity.peers.domain import CITY_PATTERN, SUITE
 from services.intercity.peers.keyring import Keyring
+from shared.datasets.aggregate.question import Moment
 
 MEDIA_TYPE = "application/vnd.liandong.message"
 TYP = "liandong-message+jws"
@@ -55,8 +56,8 @@ class Envelope(BaseModel):
     agreement: AgreementId | None
     purpose: Word | None
     operation: Word
-    created: AwareDatetime
-    expires: AwareDatetime
+    created: Moment
+    expires: Moment
     suite: Literal["Ed25519"] = "Ed25519"
     type: Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]{1,80}$")]
     digest: Digest
