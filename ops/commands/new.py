@@ -45,7 +45,7 @@ def sector(
     for path in changes:
         typer.echo(f"  {path.relative_to(root.resolve())}")
     pages = subprocess.run([sys.executable, "-m", "ops.check", "--write"], cwd=root, capture_output=True, text=True, timeout=120, check=False)
-    typer.echo("  docs/settings.md, compose.yaml" if pages.returncode == 0 else "  docs/settings.md and compose.yaml are not in step yet; run: make docs")
+    typer.echo("  docs and compose.yaml are in step" if pages.returncode == 0 else "  docs and compose.yaml are not in step yet; run: make docs")
     typer.echo(_NEXT.format(name=name))
 
 

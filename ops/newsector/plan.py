@@ -20,7 +20,7 @@ def plan(root: Path, name: str, zh: str, en: str) -> Changes:
     check_title(zh, "--zh")
     check_title(en, "--en")
     offset = PORT_OFFSETS.get(name, max(PORT_OFFSETS.values()) + 1)
-    words = {"sector_name": name, "SECTOR_ZH": zh, "SECTOR_EN": en, "SECTOR_PORT": str(8000 + offset)}
+    words = {"sector_name": name, "SECTOR_ZH": zh, "SECTOR_EN": en, "SECTOR_PORT": str(8000 + offset), "SECTOR_OFFSET": str(offset)}
     return _files(root, words) | _lists(root, name, offset)
 
 
