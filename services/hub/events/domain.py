@@ -20,6 +20,8 @@ class Logged:
     """`incidentgrade`, `warninglevel`, `responselevel`: I to IV, or None where the event names none."""
     envelope: str
     """The CloudEvent as JSON text, as it is stored and as it is sent."""
+    regarding: str | None = None
+    """What it belongs to across sectors: `releases/…`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Wanted:
     areas: tuple[str, ...] = ()
     """Prefixes of area codes."""
     sources: tuple[str, ...] = ()
+    regarding: tuple[str, ...] = ()
     scales: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def matches(self, logged: Logged) -> bool:
@@ -39,5 +42,6 @@ class Wanted:
             (not self.types or any(fnmatchcase(logged.type, pattern) for pattern in self.types))
             and (not self.areas or (logged.area is not None and logged.area.startswith(self.areas)))
             and (not self.sources or logged.source in self.sources)
+            and (not self.regarding or logged.regarding in self.regarding)
             and all(logged.scales.get(name) in levels for name, levels in self.scales.items() if levels)
         )

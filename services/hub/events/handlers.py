@@ -32,8 +32,8 @@ def _row(envelope: CloudEvent) -> Row:
 
 def _show(runtime: Runtime, kept: Sequence[tuple[int, str, Row]]) -> None:
     hub: Hub = runtime.own
-    for position, source, (kind, _, _, _, area, *scales, _, content) in kept:
-        hub.live.take(Logged(position, source, kind, area, dict(zip(SCALES, scales, strict=True)), content))
+    for position, source, (kind, _, _, _, area, *scales, regarding, content) in kept:
+        hub.live.take(Logged(position, source, kind, area, dict(zip(SCALES, scales, strict=True)), content, regarding))
 
 
 LOG = Journal(table="event_log", columns=COLUMNS, row=_row, kept=_show)

@@ -22,7 +22,15 @@ PAGE_BYTES = 4 * 1024 * 1024
 """Events read by one statement, and the size beyond which a page is ended early."""
 PATIENCE_S = 2.0
 """How long one page may be looked for before it is answered with what was found."""
-_COLUMNS = (EventRow.position, EventRow.source, EventRow.type, EventRow.area, *(getattr(EventRow, name) for name in SCALES), cast(EventRow.envelope, Text))
+_COLUMNS = (
+    EventRow.position,
+    EventRow.source,
+    EventRow.type,
+    EventRow.area,
+    *(getattr(EventRow, name) for name in SCALES),
+    cast(EventRow.envelope, Text),
+    EventRow.regarding,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,8 @@ def _asked(wanted: Wanted) -> list[ColumnElement[bool]]:
         parts.append(or_(*(EventRow.area.startswith(prefix, autoescape=True) for prefix in wanted.areas)))
     if wanted.sources:
         parts.append(EventRow.source.in_(wanted.sources))
+    if wanted.regarding:
+        parts.append(EventRow.regarding.in_(wanted.regarding))
     parts += [getattr(EventRow, name).in_(levels) for name, levels in wanted.scales.items() if levels]
     return parts
 
@@ -93,7 +103,7 @@ def _visible(caller: Caller) -> ColumnElement[bool]:
 
 
 def _logged(row: Sequence[Any]) -> Logged:
-    return Logged(row[0], row[1], row[2], row[3], dict(zip(SCALES, row[4:7], strict=True)), row[7])
+    return Logged(row[0], row[1], row[2], row[3], dict(zip(SCALES, row[4:7], strict=True)), row[7], row[8])
 
 
 def _pattern(glob: str) -> str:

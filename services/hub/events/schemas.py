@@ -21,6 +21,7 @@ def _split(value: Any) -> Any:
 Pattern = Annotated[str, Field(pattern=r"^[a-z0-9.*-]{1,100}$")]
 Prefix = Annotated[str, Field(pattern=CODE_PATTERN)]
 Source = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,32}/[a-z0-9-]{1,32}$")]
+Regarding = Annotated[str, Field(pattern=r"^[a-z]{1,32}/[A-Za-z0-9._~:-]{1,160}$")]
 Level = Literal["I", "II", "III", "IV"]
 
 
@@ -32,13 +33,18 @@ class EventFilter(BaseModel):
     type: Annotated[list[Pattern], BeforeValidator(_split), Field(max_length=50, description="Types; `*` for anything", examples=[["worksafety.*"]])] = []
     area: Annotated[list[Prefix], BeforeValidator(_split), Field(max_length=50, description="Prefixes of area codes", examples=[["4303"]])] = []
     source: Annotated[list[Source], BeforeValidator(_split), Field(max_length=50, description="Services that spoke", examples=[["430300/fire"]])] = []
+    regarding: Annotated[
+        list[Regarding],
+        BeforeValidator(_split),
+        Field(max_length=50, description="What they belong to across sectors", examples=[["releases/01JD0000000000000000000000"]]),
+    ] = []
     incidentgrade: Annotated[list[Level], BeforeValidator(_split), Field(max_length=4)] = []
     warninglevel: Annotated[list[Level], BeforeValidator(_split), Field(max_length=4, examples=[["I", "II"]])] = []
     responselevel: Annotated[list[Level], BeforeValidator(_split), Field(max_length=4)] = []
 
     def wanted(self) -> Wanted:
         scales = {name: frozenset(getattr(self, name)) for name in SCALES}
-        return Wanted(types=tuple(self.type), areas=tuple(self.area), sources=tuple(self.source), scales=scales)
+        return Wanted(types=tuple(self.type), areas=tuple(self.area), sources=tuple(self.source), regarding=tuple(self.regarding), scales=scales)
 
 
 class EventQuery(EventFilter):

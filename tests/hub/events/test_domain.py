@@ -7,7 +7,7 @@ import pytest
 from services.hub.events import live
 from services.hub.events.domain import Logged, Wanted
 
-EVENT = Logged(7, "430300/worksafety", "worksafety.release.reported.v1", "430304003", {"warninglevel": "II", "incidentgrade": None}, "{}")
+EVENT = Logged(7, "430300/worksafety", "worksafety.release.reported.v1", "430304003", {"warninglevel": "II", "incidentgrade": None}, "{}", "releases/1")
 NOWHERE = Logged(8, "430300/hub", "hub.source.lost.v1", None, {}, "{}")
 
 
@@ -23,6 +23,8 @@ NOWHERE = Logged(8, "430300/hub", "hub.source.lost.v1", None, {}, "{}")
         (Wanted(areas=("4303040031",)), False),
         (Wanted(sources=("430300/worksafety",)), True),
         (Wanted(sources=("430100/worksafety",)), False),
+        (Wanted(regarding=("releases/2", "releases/1")), True),
+        (Wanted(regarding=("incidents/1",)), False),
         (Wanted(scales={"warninglevel": frozenset({"I", "II"})}), True),
         (Wanted(scales={"warninglevel": frozenset({"III"})}), False),
         (Wanted(scales={"incidentgrade": frozenset({"I"})}), False),
