@@ -20,6 +20,7 @@ class ReleaseReported(Event):
     revision: int
     """1 for the first report."""
     site: str
+    """`-` for a release that is at no recorded site."""
     substance: str
     """CAS registry number."""
     name_zh: str
