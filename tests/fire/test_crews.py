@@ -134,9 +134,9 @@ async def frames(fire: Dispatching, unit: str, number: int, headers: dict[str, s
     found: list[tuple[int, dict[str, Any]]] = []
     sent = headers | ({"Last-Event-ID": after} if after else {})
     async with (
-        asyncio.timeout(15),
+        asyncio.timeout(60),
         httpx.AsyncClient(base_url=str(fire.client.base_url), trust_env=False) as client,
-        client.stream("GET", "/crews/stream", params={"unit": unit}, headers=sent, timeout=15) as answer,
+        client.stream("GET", "/crews/stream", params={"unit": unit}, headers=sent, timeout=60) as answer,
     ):
         assert answer.status_code == 200, await answer.aread()
         position = 0
