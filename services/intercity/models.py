@@ -58,11 +58,11 @@ Index("ix_peer_keys_city", peer_keys.c.city)
 agreements = Table(
     "agreements",
     metadata,
-    Column("id", Key, primary_key=True, comment="SHA-256 of the canonical document, hex"),
+    Column("id", Key, primary_key=True),
     Column("peer", Key, ForeignKey(peers.c.city), nullable=False),
     Column("proposer", Key, nullable=False),
     Column("state", Text, nullable=False),
-    Column("document", Text, nullable=False, comment="Canonical JSON (RFC 8785), exactly as signed"),
+    Column("document", Text, nullable=False),
     Column("our_signature", Text),
     Column("their_signature", Text),
     Column("purposes", Text, nullable=False),
@@ -77,6 +77,7 @@ agreements = Table(
     *recorded_columns(),
     CheckConstraint("state IN ('proposed', 'received', 'in_force', 'declined', 'ended')", name="state"),
 )
+"""`id` is the SHA-256 of `document` in hex; `document` is canonical JSON (RFC 8785), exactly as both cities sign it."""
 Index("ix_agreements_peer", agreements.c.peer)
 
 messages = Table(
@@ -100,7 +101,7 @@ deliveries = Table(
     Column("id", Key, primary_key=True),
     Column("peer", Key, nullable=False),
     Column("operation", Text, nullable=False),
-    Column("subject", Text, nullable=False, comment="Agreement or warning that it is about"),
+    Column("subject", Text, nullable=False),
     Column("about", JSONB, nullable=False),
     Column("wire", LargeBinary),
     Column("state", Text, nullable=False),
@@ -112,7 +113,7 @@ deliveries = Table(
     Column("answered_at", Moment),
     CheckConstraint("state IN ('waiting', 'answered', 'refused', 'expired')", name="state"),
 )
-"""Messages of ours that must arrive: sent again, byte for byte, until the peer has answered or they have expired."""
+"""Messages of ours that must arrive, about a `subject` (agreement or warning): sent again, byte for byte, until the peer has answered or they have expired."""
 Index("ux_deliveries_peer", deliveries.c.peer, deliveries.c.operation, deliveries.c.subject, unique=True)
 Index("ix_deliveries_next_at", deliveries.c.next_at, postgresql_where=deliveries.c.state == "waiting")
 
@@ -175,7 +176,7 @@ issuers = Table(
 warnings = Table(
     "warnings",
     metadata,
-    Column("id", Key, primary_key=True, comment="<origin>:<CAP identifier>"),
+    Column("id", Key, primary_key=True),
     Column("origin", Key, nullable=False),
     Column("identifier", Text, nullable=False),
     Column("sender", Text, nullable=False),
@@ -194,7 +195,7 @@ warnings = Table(
     Column("document", LargeBinary, nullable=False),
     *recorded_columns(),
 )
-"""Warnings of peers, verified; `document` is the CAP message as it came."""
+"""Warnings of peers, verified; `id` is `<origin>:<CAP identifier>`, `document` is the CAP message as it came."""
 Index("ix_warnings_received_at", warnings.c.received_at)
 
 for table in (peers, agreements):

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import delete, select, update
+from sqlalchemy import and_, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -38,20 +38,34 @@ _log = structlog.get_logger("messages")
 
 
 async def deliver_messages(runtime: Runtime) -> None:
-    """Deliver what is due, until cancelled."""
+    """Deliver what is due, until cancelled: each message by itself, so that a peer that does not answer delays nobody else's."""
     gateway: Gateway = runtime.own
-    while True:
-        gateway.to_deliver.clear()
-        try:
-            due = await _due(gateway)
-            await asyncio.gather(*(_attempt(gateway, row) for row in due))
-        except (SQLAlchemyError, OSError) as error:
-            _log.warning("deliveries not read", error=repr(error))
-            due = []
-        if len(due) < AT_ONCE:
+    busy: set[str] = set()
+    async with asyncio.TaskGroup() as group:
+        while True:
+            gateway.to_deliver.clear()
+            wait_s = EVERY_S
+            try:
+                for row in await _due(gateway, busy):
+                    busy.add(row.id)
+                    group.create_task(_one(gateway, row, busy))
+                wait_s = min(EVERY_S, await _until_next(gateway, busy))
+            except (SQLAlchemyError, OSError) as error:
+                _log.warning("deliveries not read", error=repr(error))
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(EVERY_S, await _until_next(gateway))):
+                async with asyncio.timeout(wait_s):
                     await gateway.to_deliver.wait()
+
+
+async def _one(gateway: Gateway, row: Any, busy: set[str]) -> None:
+    try:
+        await _attempt(gateway, row)
+    except Exception as error:  # noqa: BLE001 - one message must not stop the delivery of the others
+        _log.error("delivery failed", delivery=row.id, exc_info=error)
+        await _note(gateway, row, {"attempts": row.attempts + 1, "next_at": datetime.now(UTC) + timedelta(seconds=LONGEST_WAIT_S)})
+    finally:
+        busy.discard(row.id)
+        gateway.to_deliver.set()
 
 
 async def forget_messages(runtime: Runtime) -> None:
@@ -65,21 +79,24 @@ async def forget_messages(runtime: Runtime) -> None:
             _log.warning("old answers not forgotten", error=repr(error))
 
 
-async def _due(gateway: Gateway) -> list[Any]:
+async def _due(gateway: Gateway, busy: set[str]) -> list[Any]:
     now = datetime.now(UTC)
-    waiting = deliveries.c.state == "waiting"
+    waiting = and_(deliveries.c.state == "waiting", deliveries.c.id.not_in(busy))
     async with gateway.runtime.sessions.begin() as session:
         await session.execute(update(deliveries).where(waiting, deliveries.c.expires_at <= now).values(state="expired"))
-        rows = await session.execute(select(deliveries).where(waiting, deliveries.c.next_at <= now).order_by(deliveries.c.next_at).limit(AT_ONCE))
+        rows = await session.execute(
+            select(deliveries).where(waiting, deliveries.c.next_at <= now).order_by(deliveries.c.next_at).limit(max(0, AT_ONCE - len(busy)))
+        )
         return list(rows)
 
 
-async def _until_next(gateway: Gateway) -> float:
-    try:
-        async with gateway.runtime.sessions() as session:
-            found = await session.scalar(select(deliveries.c.next_at).where(deliveries.c.state == "waiting").order_by(deliveries.c.next_at).limit(1))
-    except (SQLAlchemyError, OSError):
+async def _until_next(gateway: Gateway, busy: set[str]) -> float:
+    """Seconds until something is due; a finished delivery wakes the loop by itself."""
+    if len(busy) >= AT_ONCE:
         return EVERY_S
+    waiting = select(deliveries.c.next_at).where(deliveries.c.state == "waiting", deliveries.c.id.not_in(busy))
+    async with gateway.runtime.sessions() as session:
+        found = await session.scalar(waiting.order_by(deliveries.c.next_at).limit(1))
     return max(0.05, (found - datetime.now(UTC)).total_seconds()) if found else EVERY_S
 
 
