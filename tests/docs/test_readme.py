@@ -1,55 +1,67 @@
-"""The README's commands, run word for word on a real city; both languages say the same; every link leads somewhere."""
+"""The commands of README and pages, run word for word on real cities; both languages say the same; every link leads somewhere."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ops.services import ROOT
+from tests.docs.pages import ACTIVATE, commands, run
 from tests.ops.running_city import RunningCity, free_port_base
 
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.md")), *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY"))]
-
-
-def commands(page: Path) -> list[str]:
-    """The blocks that are marked as shell; blocks marked as text are shown, not run."""
-    return re.findall(r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+ENGLISH = [page for page in PAGES if page.with_suffix("").with_suffix(".zh-CN.md").exists() and not page.name.endswith(".zh-CN.md")]
+SERVICES = [page for page in ENGLISH if page.parent.name == "services" and page.stem != "intercity"]
 
 
 @pytest.fixture(scope="module")
 def running_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
-    made = RunningCity(tmp_path_factory.mktemp("readme"), free_port_base())
+    made = RunningCity(tmp_path_factory.mktemp("readme"), free_port_base(), demo="on")
     made.start()
     yield made
     made.close()
 
 
-def test_the_commands_work_one_after_another(running_city: RunningCity) -> None:
-    activate = ". .venv/bin/activate"
+def test_the_readme_works_one_command_after_another(running_city: RunningCity) -> None:
     script = "\n".join(commands(ROOT / "README.md"))
     assert script.count("curl ") > 10
-    assert script.startswith(activate)
-    for offset in range(8):
-        script = script.replace(f"127.0.0.1:{8000 + offset}", f"127.0.0.1:{running_city.port_base + offset}")
-    environment = running_city.environment(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script.removeprefix(activate)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    for sign in ('"taken":1', '"corrected":1', "food.inspection.failed.v1", '"complete":true', "fires.calls"):
-        assert sign in done.stdout, f"{sign} is missing:\n{done.stdout}"
-    means = re.findall(r"yuhu-1 +│ ([0-9.]+)", done.stdout)
+    assert script.startswith(ACTIVATE)
+    told = run(script, ROOT, running_city)
+    signs = ('"taken":1', '"corrected":1', "food.inspection.failed.v1", '"complete":true', "fires.calls")
+    chain = ("env.outline.computed.v1", "traffic.closure.opened.v1", "fire.crews.informed.v1", "hub.task.assigned.v1")
+    for sign in (*signs, *chain):
+        assert sign in told, f"{sign} is missing:\n{told}"
+    means = re.findall(r"yuhu-1 +│ ([0-9.]+)", told)
     assert [float(mean) for mean in means] == [80, 180], "now, and as it was known before the correction"
 
 
-def test_both_languages_show_the_same_commands() -> None:
-    assert commands(ROOT / "README.md") == commands(ROOT / "README.zh-CN.md")
+@pytest.mark.parametrize("page", SERVICES, ids=lambda page: str(page.stem))
+def test_the_page_of_a_service_works_on_the_demo_city(running_city: RunningCity, page: Path, tmp_path: Path) -> None:
+    assert run("\n".join(commands(page)), tmp_path, running_city)
+
+
+def test_two_cities_agree_and_ask_each_other_word_for_word(running_city: RunningCity, tmp_path: Path) -> None:
+    south = RunningCity(tmp_path / "south", free_port_base())
+    (tmp_path / "south").mkdir()
+    try:
+        south.start(CITY="430100")
+        script = "\n".join(commands(ROOT / "docs" / "services" / "intercity.md")).replace("var-south", str(south.var))
+        told = run(script, tmp_path, running_city, {9000: south})
+    finally:
+        south.close()
+    assert '"origin":"430100"' in told.replace(" ", "")
+
+
+@pytest.mark.parametrize("page", ENGLISH, ids=lambda page: str(page.relative_to(ROOT)))
+def test_both_languages_show_the_same_commands(page: Path) -> None:
+    chinese = page.with_suffix("").with_suffix(".zh-CN.md")
+    if commands(chinese):
+        assert commands(chinese) == commands(page)
+    else:
+        assert not commands(page) or f"]({page.name}" in chinese.read_text(encoding="utf-8"), "or it leads to the page that shows them"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

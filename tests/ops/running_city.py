@@ -35,7 +35,7 @@ class RunningCity:
         command = [sys.executable, "-m", "ops.cli", *arguments]
         return subprocess.run(command, cwd=ROOT, env=self.environment(**changes), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
-    def start(self) -> None:
+    def start(self, **changes: str) -> None:
         began = time.monotonic()
         with self.output.open("ab") as output:
             ends_with_us = [
@@ -50,7 +50,7 @@ class RunningCity:
                 "--",
             ]
             command = [*ends_with_us, sys.executable, "-m", "ops.cli", "up"]
-            self.supervisor = subprocess.Popen(command, cwd=ROOT, env=self.environment(), stdout=output, stderr=output, start_new_session=True)
+            self.supervisor = subprocess.Popen(command, cwd=ROOT, env=self.environment(**changes), stdout=output, stderr=output, start_new_session=True)
         while not self._has_written_run_file():
             if self.supervisor.poll() is not None or time.monotonic() - began > PATIENCE_S:
                 raise RuntimeError(f"the city does not start:\n{self.output.read_text(encoding='utf-8')[-4000:]}")
