@@ -7,6 +7,7 @@ import re
 import statistics
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.browser import scene
 from tests.browser.conftest import PICTURES, Looked
 from tests.browser.pictures import shrink
 from tests.leak import leaking_city
-from tests.services import until
+from tests.services import Served, until
 
 FIRST_VIEW_MS, BYTES, EVENT_S = 1000, 150_000, 1.0
 PATIENCE_MS = 40_000
@@ -241,6 +242,8 @@ async def test_it_fits_wide_and_narrow_and_pictures_of_it_are_taken(looked: Look
     for locale, width, height, name in (*shots, ("en-GB", 390, 844, "")):
         async with looked.page(locale=locale, width=width, height=height) as page:
             await whole(page, looked.url)
+            if PICTURES:
+                await expect(page.locator("#complete")).to_have_class("chip good", timeout=PATIENCE_MS)
             picture = tmp_path / f"{width}-{locale}.png"
             await page.screenshot(path=picture)
             assert picture.stat().st_size > 20_000
@@ -250,11 +253,46 @@ async def test_it_fits_wide_and_narrow_and_pictures_of_it_are_taken(looked: Look
 
 
 async def show_a_leak(looked: Looked) -> None:
-    """Chlorine escapes: an incident, an outline, closed roads, and events in every sector."""
+    """Chlorine escapes: an incident, an outline, closed roads, a warning, and events in every sector."""
     await leaking_city.furnish(looked.city)
     await leaking_city.leak(looked.city)
+    await warn(looked.city)
     for number, area in enumerate(("430302003", "430304010", "430381001", "430373002")):
         await scene.call(looked.city, f"picture-{number}", area=area, kind=scene.KINDS[number])
     hub = looked.city.apps["hub"].state.runtime.own
     await until(lambda: hub.live.head > 10, "the leak is not in the log")
     await asyncio.sleep(3)
+    await looked.city.meet()
+
+
+async def warn(city: Served) -> None:
+    """A warning that one officer drafts, a second approves, and the first issues."""
+    draft = {
+        "status": "Actual",
+        "level": 2,
+        "hazard": "hazardous-release",
+        "categories": ["CBRNE"],
+        "response_types": ["Shelter"],
+        "urgency": "Immediate",
+        "certainty": "Observed",
+        "event_zh": "氯气泄漏",
+        "event_en": "Chlorine release",
+        "headline_zh": "下风向居民关闭门窗，留在室内",
+        "headline_en": "Downwind: close windows, stay inside",
+        "description_zh": "岳塘区氯气泄漏。",
+        "description_en": "Chlorine escapes in Yuetang.",
+        "areas": ["430304"],
+        "area_name_zh": "岳塘区",
+        "area_name_en": "Yuetang District",
+        "expires": (datetime.now(UTC) + timedelta(hours=6)).isoformat(timespec="seconds"),
+    }
+    duty, chief = ({"scope": "hub:command hub:query", "subject": f"client:{who}"} for who in ("duty", "commander"))
+    made = await city.send("POST", "hub", "/warnings", draft, **duty)
+    await city.send("POST", "hub", f"/warnings/{made['id']}/approve", {"revision": made["revision"]}, **chief)
+    await city.send(
+        "POST",
+        "hub",
+        f"/warnings/{made['id']}/issue",
+        {"revision": made["revision"] + 1, "authority": "市应急管理局", "legal_basis": "《突发事件应对法》第六十四条"},
+        **duty,
+    )

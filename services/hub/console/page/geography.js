@@ -47,9 +47,12 @@ export function geography(drawn) {
     return { code: area.code, district: area.district, x, y, path: path(area.code) };
   });
   const step = blocks.length ? (WIDE - 32) / blocks.length : 0;
-  blocks.forEach((area, index) => {
-    const x = 16 + index * step;
-    cells.push({ code: area.code, district: area.code, x: x + 14, y: HIGH - 24, block: true, path: `M${x},${HIGH - 38}h28v28h-28Z` });
+  blocks.forEach((district, index) => {
+    const towns = drawn.areas.filter((area) => area.level === "town" && area.district === district.code);
+    (towns.length ? towns : [district]).forEach((area, place) => {
+      const x = 16 + index * step + place * 30;
+      cells.push({ code: area.code, district: district.code, x: x + 14, y: HIGH - 24, block: true, path: `M${x},${HIGH - 38}h28v28h-28Z` });
+    });
   });
   const borders = withShape.filter((area) => area.level === "district").map((area) => ({ district: area.code, path: path(area.code) }));
   return { cells, borders, to, metres };

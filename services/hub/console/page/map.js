@@ -26,7 +26,7 @@ export function draw(chosen) {
   const picture = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "group", onkeydown: (event) => keyed(event, chosen) },
     hatch(), svg("g", { class: "cells" }, ...nodes.values()),
     svg("path", { class: "borders", d: drawn.borders.map((border) => border.path).join("") }),
-    layer.chosen, layer.shapes, layer.marks, layer.labels, layer.inset);
+    layer.chosen, ...(real ? [layer.labels, layer.shapes, layer.marks] : [layer.shapes, layer.marks, layer.labels]), layer.inset);
   byId("canvas").replaceChildren(picture, el("p", { class: "note", id: "map-note" }));
   const first = drawn.cells[0];
   if (first) nodes.get(first.code).setAttribute("tabindex", "0");
@@ -84,15 +84,16 @@ function labels() {
   show(layer.labels, [areas.chosen, language(), areas.city.version], () => areas.districts().flatMap((each) => {
     const cells = drawn.cells.filter((cell) => cell.district === each.code);
     if (!cells.length) return [];
+    if (cells[0].block) return [label(cells.at(-1).x + 20, cells[0].y, short(each), "beside")];
     if (each.code === district && cells.length > 1) return cells.map((cell) => label(cell.x, cell.y, short(areas.area(cell.code)), "town"));
-    if (cells[0].block) return [label(cells[0].x + 20, cells[0].y, short(each), "beside")];
     const x = cells.reduce((sum, cell) => sum + cell.x, 0) / cells.length;
     const y = cells.reduce((sum, cell) => sum + cell.y, 0) / cells.length;
     const own = drawn.real ? cells.find((cell) => cell.code === each.code) ?? { x, y } : { x, y };
-    return [label(own.x, own.y - (drawn.real ? 0 : drawn.size * 0.35), short(each), cells.length < 4 && !drawn.real ? "district small" : "district")];
+    return [label(own.x, own.y - (drawn.real ? 0 : drawn.size * 0.35), short(each), narrow(cells) ? "district small" : "district")];
   }));
 }
 
+const narrow = (cells) => (drawn.real ? Math.max(...cells.map((cell) => cell.x)) - Math.min(...cells.map((cell) => cell.x)) < 150 : cells.length < 4);
 const label = (x, y, text, kind) => svg("text", { x: x.toFixed(1), y: y.toFixed(1), class: kind }, text);
 
 /** Where something is: by its coordinates if the map has a geography, else in the middle of its area. */
@@ -129,17 +130,17 @@ export function mark(events, incidents, fresh) {
   show(layer.marks, [[...dots], diamonds, language()], () => [
     ...[...dots.values()].map((dot) => svg("g", { class: dot.fresh ? "dot fresh" : "dot", transform: `translate(${dot.at.map((v) => v.toFixed(1))})` },
       svg("circle", { r: dot.count > 1 ? 15 : 9 }), dot.count > 1 ? svg("text", {}, dot.count) : null, svg("title", {}, dot.text))),
-    ...diamonds.map((at) => svg("path", { class: "diamond", transform: `translate(${(at[0] - 32).toFixed(1)},${at[1].toFixed(1)})`, d: "M0,-15L15,0L0,15L-15,0Z" })),
+    ...diamonds.map((at) => svg("path", { class: "diamond", transform: `translate(${(at[0] - (drawn.real ? 0 : 32)).toFixed(1)},${at[1].toFixed(1)})`, d: "M0,-15L15,0L0,15L-15,0Z" })),
   ]);
 }
 
-/** Outlines and closures: on the map where it has a geography, else to scale in a corner of the picture. */
+/** Outlines and closures: on the map where it has a geography, and enlarged, to scale, beside it: in a whole city they are small. */
 export function shapes(outlines, closures) {
   if (!drawn) return;
   const parts = [...outlines.map((each) => ["outline", each]), ...closures.map((each) => ["closure", each])].filter(([, each]) => each.geometry);
   const drawnWith = (to) => parts.map(([kind, each]) => svg("path", { class: kind, d: pathOf(each.geometry, to), "fill-rule": "evenodd" }));
   show(layer.shapes, drawn.to ? parts : [], () => (drawn.to ? drawnWith(drawn.to) : []));
-  const beside = !drawn.to && parts.length > 0; // a schematic is no place for them
+  const beside = parts.length > 0;
   const below = matchMedia("(max-width: 759px)").matches;
   byId("canvas").firstChild.setAttribute("viewBox", `0 0 ${WIDE + (beside && !below ? INSET : 0)} ${HIGH + (beside && below ? INSET : 0)}`);
   show(layer.inset, [beside ? parts : [], below, language()], () => (beside ? inset(parts, drawnWith, below) : []));

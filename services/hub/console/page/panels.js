@@ -55,7 +55,8 @@ export function incidents(overview) {
     if (!overview) return [el("p", { class: "empty" }, t("waiting"))];
     const blocks = PARTS.map(([key, none, head, dataset, made]) => block(overview.lists[key], t(head), t("none", t(none)), dataset, made));
     const places = ["outlines", "closures"].flatMap((key) => rowsOf(overview.lists[key]).map((row) => place(row, key)));
-    if (places.length) blocks.push([el("h3", {}, t("placesHead")), el("ul", {}, ...places)]);
+    const lacking = ["outlines", "closures"].filter((key) => overview.lists[key].state === "failed").map((key) => el("p", { class: "empty failed" }, t("partFailed", named(DATASETS, overview.lists[key].dataset))));
+    if (places.length || lacking.length) blocks.push([el("h3", {}, t("placesHead")), lacking, el("ul", {}, ...places)]);
     return blocks;
   });
 }
@@ -110,12 +111,13 @@ export function coverage(overview) {
     const lists = overview.sources.map((source) => {
       const own = answers.filter((answer) => answer.source === source.name);
       const health = source.health !== "up" && own.some((answer) => answer.status === "ok") ? "ok" : source.health;
-      const bad = (health !== "up" && health !== "ok") || own.some((answer) => answer.status !== "ok");
+      const failed = own.find((answer) => answer.status !== "ok");
+      const bad = (health !== "up" && health !== "ok") || failed !== undefined;
       const answer = ({ dataset, status, rows, as_of, problem }) => el("p", { class: `from ${status}` }, el("b", {}, named(DATASETS, dataset)), " ",
         status === "ok" ? [t("rows", rows ?? 0), " · ", el("time", { datetime: as_of, title: t("asOf") }, absolute(as_of))] : problemWords(problem) || named(STATUS, status));
       const silent = health === "up" || health === "ok" ? null : el("p", { class: "from" }, source.last_seen ? [`${t("lastSeen")} `, when(source.last_seen)] : t("never"));
       return el("li", { class: bad ? "bad" : "good", "data-source": source.name }, el("i", { class: "lamp", "aria-hidden": "true" }),
-        el("p", {}, el("b", {}, sourceName(source.name, overview.city)), " ", el("span", { class: "state" }, named(STATUS, health))), el("div", {}, own.map(answer), silent));
+        el("p", {}, el("b", {}, sourceName(source.name, overview.city)), " ", el("span", { class: "state" }, named(STATUS, health === "up" && failed ? failed.status : health))), el("div", {}, own.map(answer), silent));
     });
     return [el("ul", { class: "sources" }, ...lists), gone.length ? el("p", { class: "empty" }, t("notShared", gone.join(language() === "zh" ? "、" : ", "))) : null];
   });

@@ -31,7 +31,8 @@ const UNITS = { "ug/m3": "μg/m³", "mg/m3": "mg/m³" };
 export const unit = (code) => UNITS[code] ?? code ?? "";
 export const kindOf = (code) => named(CALLS, code);
 export const incidentKind = (code) => named(INCIDENTS, code);
-const CHINESE = /[\u4e00-\u9fff]/;
+/** Of a text in two languages, `中文 / English`, the one that is shown. */
+const half = (text) => { const parts = String(text ?? "").split(" / "); return parts.length === 2 ? parts[zh() ? 0 : 1] : parts.join(" / "); };
 const zh = () => language() === "zh";
 const headline = (d) => (zh() ? d.headline_zh ?? d.headline_en : d.headline_en ?? d.headline_zh) ?? "";
 const both = (d) => (zh() ? d.name_zh : d.name_en) ?? d.substance;
@@ -84,11 +85,11 @@ export const EVENTS = {
     (d) => `食品召回${d.grade ? `（${d.grade} 级）` : ""}：${d.lots.length} 个批次，涉及 ${number(d.premises)} 家场所`,
     (d) => `Food recall${d.grade ? ` (class ${d.grade})` : ""}: ${d.lots.length} lots, ${number(d.premises)} premises`],
   "hub.incident.opened": [(d) => `事件立案：${incidentKind(d.kind)}${d.exercise ? "（演练）" : ""}`, (d) => `Incident opened: ${incidentKind(d.kind)}${d.exercise ? " (exercise)" : ""}`],
-  "hub.incident.graded": [(d) => `事件定级${CHINESE.test(d.reason) ? `：${d.reason}` : ""}`, (d) => `Incident graded: ${d.reason}`],
-  "hub.task.assigned": [(d) => `向${named(SERVICES, d.sector)}下达任务${CHINESE.test(d.what) ? `：${d.what}` : ""}`, (d) => `Task for ${named(SERVICES, d.sector)}: ${d.what}`],
+  "hub.incident.graded": [(d) => `事件定级：${half(d.reason)}`, (d) => `Incident graded: ${half(d.reason)}`],
+  "hub.task.assigned": [(d) => `向${named(SERVICES, d.sector)}下达任务：${half(d.what)}`, (d) => `Task for ${named(SERVICES, d.sector)}: ${half(d.what)}`],
   "hub.task.answered": [(d) => `${named(SERVICES, d.sector)}任务${named(STATES, d.state)}`, (d) => `${named(SERVICES, d.sector)}: task ${named(STATES, d.state)}`],
-  "hub.incident.reopened": [(d) => `事件重新处置${CHINESE.test(d.reason) ? `：${d.reason}` : ""}`, (d) => `Incident reopened: ${d.reason}`],
-  "hub.response.set": [(d) => `${d.authority}调整响应级别`, (d) => `${d.authority} set its response: ${d.reason}`],
+  "hub.incident.reopened": [(d) => `事件重新处置：${half(d.reason)}`, (d) => `Incident reopened: ${half(d.reason)}`],
+  "hub.response.set": [(d) => `${d.authority}调整响应级别：${half(d.reason)}`, (d) => `${d.authority} set its response: ${half(d.reason)}`],
   "hub.incident.closed": [() => "事件结束", () => "Incident closed"],
   "hub.warning.issued": [(d) => `预警${named(KIND_OF_WARNING, d.kind)}：${headline(d)}`, (d) => `Warning ${named(KIND_OF_WARNING, d.kind)}: ${headline(d)}`],
   "intercity.agreement.changed": [(d) => `与 ${d.peer} 的协议${named(STATES, d.state)}`, (d) => `Agreement with ${d.peer} ${named(STATES, d.state)}`],
@@ -113,7 +114,7 @@ export const where = (event) => (event.area ? nameOf(event.area) : "");
 
 const ROMAN = { I: "Ⅰ", II: "Ⅱ", III: "Ⅲ", IV: "Ⅳ" };
 const GRADES = { I: ["特别重大", "extremely serious"], II: ["重大", "serious"], III: ["较大", "large"], IV: ["一般", "ordinary"] };
-const LEVELS = { I: ["红色", "red"], II: ["橙色", "orange"], III: ["黄色", "yellow"], IV: ["蓝色", "blue"] };
+const LEVELS = { I: ["红色", "Red"], II: ["橙色", "Orange"], III: ["黄色", "Yellow"], IV: ["蓝色", "Blue"] };
 
 /** The scales that an event or a row names, each in its own words: they never mix. */
 export function scales({ incidentgrade, warninglevel, responselevel }) {
