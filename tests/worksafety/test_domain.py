@@ -11,7 +11,7 @@ import pytest
 from services.worksafety.accidents.domain import accident_grade
 from services.worksafety.card.domain import around, bearing_deg, distance_m, first_aid
 from services.worksafety.inventories.domain import Stored, by_class, exposure_factor, graded, hazard_grade, hazard_index, quotient_sum
-from services.worksafety.inventories.tables import BY_CAS, BY_CODE, SUBSTANCES
+from services.worksafety.inventories.tables import BY_CAS, BY_CODE, HINTS, SUBSTANCES
 from services.worksafety.sensors.domain import Reading, alarms
 from shared.vocabulary import HazardGrade, IncidentGrade
 
@@ -76,12 +76,13 @@ def test_substances_outside_table_1_go_by_their_classes() -> None:
 
 def test_the_built_in_table_has_the_figures_of_the_file(shared_data: Path) -> None:
     with (shared_data / "worksafety" / "gb18218_2018_table1.csv").open(encoding="utf-8") as file:
-        stated = [(int(row["no"]), row["name_zh"], float(row["threshold_t"])) for row in csv.DictReader(file)]
-    assert [(each.number, each.name_zh, each.critical_t) for each in SUBSTANCES] == stated
+        stated = {int(row["no"]): (row["name_zh"], float(row["threshold_t"])) for row in csv.DictReader(file)}
+    assert {each.number: (each.name_zh, each.critical_t) for each in SUBSTANCES} == {each.number: stated[each.number] for each in SUBSTANCES}
+    assert {f"gb18218-{number}" for number in stated} == BY_CODE.keys() | HINTS.keys()
 
 
 def test_toxic_gases_have_the_beta_of_table_3_others_of_their_class() -> None:
-    betas = {"7782-50-5": 4, "7664-41-7": 2, "75-44-5": 20, "7783-06-4": 5, "7647-01-0": 3, "68476-85-7": 1.5, "67-56-1": 1, "118-96-7": 2, "60-29-7": 1.5}
+    betas = {"7782-50-5": 4, "7664-41-7": 2, "75-44-5": 20, "7783-06-4": 5, "7647-01-0": 3, "68476-85-7": 1.5, "67-56-1": 1}
     assert {cas: BY_CAS[cas].beta for cas in betas} == betas
     assert BY_CODE["gb18218-45"].cas is None
 

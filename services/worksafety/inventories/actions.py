@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.worksafety.inventories.domain import BETA_BY_CAS, EDITION, by_class
 from services.worksafety.inventories.judging import regrade, units_with
 from services.worksafety.inventories.schemas import InventoryIn, SubstanceIn, UnitIn
-from services.worksafety.inventories.tables import BY_CAS, BY_CODE, SHARED_CAS
+from services.worksafety.inventories.tables import BY_CAS, BY_CODE, HINTS, SHARED_CAS
 from services.worksafety.models import inventories, sites, substances, units
 from services.worksafety.sites.reading import identifier, sites_of
 from shared.batches import LoadAnswer
@@ -65,7 +65,7 @@ def _completed(row: SubstanceIn) -> dict[str, Any]:
     """A substance with what table 1 or its classes say where the sender is silent."""
     known = BY_CODE.get(row.code) or (BY_CAS.get(row.cas) if row.cas and row.cas not in SHARED_CAS else None)
     made: dict[str, Any] = known.row() if known else dict.fromkeys(_FIGURES) | {"classes": [], "edition": EDITION, "source": None}
-    stated = row.model_dump(exclude_none=True)
+    stated: dict[str, Any] = HINTS.get(row.code, {}) | row.model_dump(exclude_none=True)
     by_symbol = by_class(stated.get("classes", made["classes"]))
     if not known and by_symbol:
         made |= {"critical_t": by_symbol[0], "beta": BETA_BY_CAS.get(row.cas or "", by_symbol[1]), "source": _BY_CLASS}
