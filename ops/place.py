@@ -16,6 +16,8 @@ VARIABLES = {
     "postgres_url": "LIANDONG_POSTGRES_URL",
     "redis_url": "LIANDONG_REDIS_URL",
     "demo": "DEMO",
+    "demo_speed": "DEMO_SPEED",
+    "demo_seed": "DEMO_SEED",
 }
 
 
@@ -31,7 +33,11 @@ class Place:
     redis_url: str | None = None
     """An administrator's address of a Redis or Valkey of the user's own; a local one is started if not given."""
     demo: str = "on"
-    """Whether a new city is furnished with facts that are made up: `on`, or `off` for areas alone."""
+    """Whether a new city is furnished with facts that are made up, and lives: `on`, or `off` for areas alone."""
+    demo_speed: float = 1.0
+    """How many times as much happens in the demo as would really."""
+    demo_seed: str = "1"
+    """What the demo's chance begins with: the same seed, the same weather."""
 
     @property
     def run_file(self) -> Path:
@@ -40,6 +46,11 @@ class Place:
     @property
     def log_file(self) -> Path:
         return self.var / "log" / "liandong.log"
+
+    @property
+    def demo_file(self) -> Path:
+        """What the demo has sent so far."""
+        return self.var / "demo.json"
 
     @property
     def secrets(self) -> Path:
@@ -80,4 +91,6 @@ class Place:
             postgres_url=found.get("postgres_url"),
             redis_url=found.get("redis_url"),
             demo=found.get("demo", "on"),
+            demo_speed=float(found.get("demo_speed", "1")),
+            demo_seed=found.get("demo_seed", "1"),
         )

@@ -13,6 +13,9 @@ from ops.provision import role, role_url
 from ops.secretfiles import write_private_json
 from ops.servers import Servers
 
+DEMO = "demo"
+"""The child that lets a demo city live: none of the services."""
+
 
 def write_run_file(place: Place, servers: Servers, pid: int, pids: Mapping[str, int]) -> None:
     """Write it at once and whole, mode 0600. `database` is the owner's address, `redis` the administrator's."""
@@ -21,7 +24,7 @@ def write_run_file(place: Place, servers: Servers, pid: int, pids: Mapping[str, 
     services = {
         name: {"url": place.url(name), "pid": child, "database": role_url(servers.postgres_url, name, "owner", passwords[role(name, "owner")])}
         for name, child in pids.items()
-        if name not in ("postgres", "redis")
+        if name not in ("postgres", "redis", DEMO)
     }
     write_private_json(
         place.run_file,
@@ -33,6 +36,7 @@ def write_run_file(place: Place, servers: Servers, pid: int, pids: Mapping[str, 
             "postgres": {"url": servers.postgres_url, "pid": pids.get("postgres")},
             "redis": servers.redis_url,
             "redis_pid": pids.get("redis"),
+            "demo_pid": pids.get(DEMO),
             "log": str(place.log_file),
             "clients": {client["id"]: {"id": client["id"], "secret": client["secret"]} for client in clients},
         },

@@ -30,7 +30,9 @@ RUNTIME = """
 | `VAR_DIR` | `--var-dir` | `var` | Folder with everything the city keeps: databases, secrets, log |
 | `PORT_BASE` | `--port-base` | `8000` | Port of the hub; %OFFSETS% |
 | `CITY` | `--city` | `430300` | Six-digit code of the city |
-| `DEMO` | `--demo` | `on` | Whether a new city is furnished with facts that are made up, or gets areas alone (`off`) |
+| `DEMO` | `--demo` | `on` | Whether a new city is furnished with facts that are made up, and lives, or gets areas alone (`off`) |
+| `DEMO_SPEED` | `--demo-speed` | `1` | How many times as much happens in the demo as would really; times stay those of the clock |
+| `DEMO_SEED` | `--demo-seed` | `1` | What the demo's chance begins with: the same seed, the same weather |
 | `LIANDONG_POSTGRES_URL` | `--postgres-url` | | Administrator's address of a PostgreSQL of your own, instead of the local one |
 | `LIANDONG_REDIS_URL` | `--redis-url` | | Administrator's address of a Redis or Valkey of your own, instead of the local one |
 """

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ops.demo.cities import CITIES
 from ops.journal import Journal
 from ops.launching import Launch, LaunchError
 from ops.leftovers import Ledger, end_all
@@ -19,7 +20,7 @@ from ops.place import HOST, Place
 from ops.ports import conflicts, outside_range
 from ops.probe import ask
 from ops.process import Supervised
-from ops.runfile import write_run_file
+from ops.runfile import DEMO, write_run_file
 from ops.secretfiles import private_folder
 from ops.servers import Servers, servers_of, write_users
 from ops.services import ROOT, present
@@ -89,6 +90,8 @@ class Supervisor:
         await self._helper("ops.prepare", "The databases could not be prepared")
         await asyncio.gather(*(self._until(name, lambda name=name: self._answers(name)) for name in services))  # type: ignore[misc]
         await self._helper("ops.seed", "The hub could not be made ready")
+        if self._lives():
+            await self._launch(DEMO, self._demo)
         self._ready = True
         await self._write_run_file()
         self.journal.say(f"ready after {time.monotonic() - began:.1f} s: {', '.join(services)}")
@@ -148,6 +151,14 @@ class Supervisor:
         command = [sys.executable, "-m", "uvicorn", f"services.{name}.app:app", "--host", HOST, "--port", str(self.place.port(name)), *flags]
         environment = {"LIANDONG_CONFIG": str(self.place.config_file(name)), "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
         return Launch(name, command, settings=environment, without=settings, folder=ROOT)
+
+    def _lives(self) -> bool:
+        """Whether the demo plays in this city: only in those that it knows."""
+        return self.place.demo == "on" and self.place.city in CITIES
+
+    def _demo(self) -> Launch:
+        environment = {**self.place.environment(), "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
+        return Launch(DEMO, [sys.executable, "-m", "ops.demo"], settings=environment, folder=ROOT)
 
     def _answers(self, name: str) -> bool:
         status, body = ask(f"{self.place.url(name)}/readyz")

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ops.commands.options import FAILED, VarDir, running_city
+from ops.place import Place
 from ops.probe import ask
 
 BACKLOG = "liandong_outbox_backlog{"
@@ -31,8 +32,10 @@ def status(var_dir: VarDir = Path("var"), as_json: Annotated[bool, typer.Option(
         services = list(pool.map(lambda item: _service(*item), city["services"].items()))
     servers = [{"name": name, "pid": pid, "memory_mib": memory_mib(pid)} for name, pid in _servers(city).items() if pid]
     supervisor = {"name": "supervisor", "pid": city["pid"], "memory_mib": memory_mib(city["pid"], children=False)}
+    demo = _demo(city, Place(var_dir.resolve()))
+    servers += [{"name": "demo", "pid": city["demo_pid"], "memory_mib": memory_mib(city["demo_pid"])}] if demo else []
     total = round(sum(row["memory_mib"] or 0 for row in (*services, *servers, supervisor)), 1)
-    report = {"city": city["city"], "services": services, "servers": servers, "supervisor": supervisor, "memory_mib": total}
+    report = {"city": city["city"], "services": services, "servers": servers, "supervisor": supervisor, "demo": demo, "memory_mib": total}
     if as_json:
         typer.echo(json.dumps(report, ensure_ascii=False))
     else:
@@ -53,6 +56,18 @@ def memory_mib(pid: int, *, children: bool = True) -> float | None:
 
 def _servers(city: dict[str, Any]) -> dict[str, int | None]:
     return {"postgres": city["postgres"]["pid"], "redis": city["redis_pid"]}
+
+
+def _demo(city: dict[str, Any], place: Place) -> dict[str, Any] | None:
+    """What the demo has sent to the services and could not send; None if this city has none."""
+    if city.get("demo_pid") is None:
+        return None
+    try:
+        told: dict[str, Any] = json.loads(place.demo_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        told = {}
+    counts = told.get("services", {}).values()
+    return {"pid": city["demo_pid"], "speed": told.get("speed"), **{what: sum(of.get(what, 0) for of in counts) for what in ("sent", "dropped", "refused")}}
 
 
 def _service(name: str, told: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +101,9 @@ def _show(report: dict[str, Any]) -> None:
         table.add_row(row["name"], row["url"], str(row["pid"]), f"[{colour}]{row['health']}[/]{failing}", backlog, str(row["memory_mib"]))
     for row in (*report["servers"], report["supervisor"]):
         table.add_row(row["name"], "", str(row["pid"]), "", "", str(row["memory_mib"]))
+    if report["demo"]:
+        told = report["demo"]
+        table.add_row("", f"demo facts sent {told['sent']}, dropped {told['dropped']}, refused {told['refused']}; speed {told['speed']:g}", "", "", "", "")
     table.add_section()
     table.add_row("in all", "", "", "", "", str(report["memory_mib"]))
     Console().print(table)

@@ -25,7 +25,9 @@ def up(
     city: Annotated[str, typer.Option(envvar="CITY", help="Six-digit code of the city.")] = "430300",
     postgres_url: Annotated[str | None, typer.Option(envvar="LIANDONG_POSTGRES_URL", help="Administrator's address of a PostgreSQL of yours.")] = None,
     redis_url: Annotated[str | None, typer.Option(envvar="LIANDONG_REDIS_URL", help="Administrator's address of a Redis or Valkey of yours.")] = None,
-    demo: Annotated[Demo, typer.Option(envvar="DEMO", help="Whether a new city is furnished with facts that are made up.")] = Demo.ON,
+    demo: Annotated[Demo, typer.Option(envvar="DEMO", help="Whether a new city is furnished with facts that are made up, and lives.")] = Demo.ON,
+    demo_speed: Annotated[float, typer.Option(envvar="DEMO_SPEED", min=0.1, max=100, help="How many times as much happens in the demo.")] = 1.0,
+    demo_seed: Annotated[str, typer.Option(envvar="DEMO_SEED", help="What the demo's chance begins with.")] = "1",
 ) -> None:
     """Run the whole city until Ctrl-C: PostgreSQL, Redis, every service.
 
@@ -36,6 +38,6 @@ def up(
     - your own database: `liandong up --postgres-url postgresql://admin:…@db.example/postgres`
     """
     try:
-        run_city(Place(var_dir.resolve(), port_base, city, postgres_url, redis_url, demo.value))
+        run_city(Place(var_dir.resolve(), port_base, city, postgres_url, redis_url, demo.value, demo_speed, demo_seed))
     except LaunchError as error:
         fail(str(error))

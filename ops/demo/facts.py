@@ -1,4 +1,4 @@
-"""What the demo city is furnished with: plants, stations, units, hydrants, instruments, premises. All of it is made up."""
+"""What the demo city is furnished with: plants, stations, units, hydrants, instruments, gauges, premises. All of it is made up."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ PLANTS = (
 CREWS = ("engine", "engine", "ladder", "rescue_squad", "chief", "medic", "support")
 MEASURED = {"pm25": 3600, "pm10": 3600, "so2": 3600, "no2": 3600, "co": 3600, "o3": 3600, "wind_speed": None, "wind_direction": None, "temperature": None}
 """What a station measures, and the interval in seconds; instants have none."""
+RIVERS = (("g-1", "湘江测站", "湘江", 38.0), ("g-2", "涟水测站", "涟水", 46.0), ("g-3", "涓水测站", "涓水", 43.0))
+"""Gauge, name, river, warning level in metres; the other thresholds follow from it."""
+LABORATORY = "lab-1"
+SKILLS = {"rescue_squad": "hazmat,rescue", "support": "decontamination,hazmat"}
 FOODS = ("湘江小馆", "雨湖面馆", "岳塘食堂", "韶山土菜", "窑湾米粉", "莲城超市", "昭潭烘焙", "鹤岭酒家")
 
 
@@ -38,7 +42,7 @@ def batches(city: DemoCity) -> list[Batch]:
     chance = random.Random(city.code)
     towns = list(town_places(city).items())
     near = sorted(towns, key=lambda town: abs(town[1][0] - city.lon) + abs(town[1][1] - city.lat))
-    return [*_plants(near, chance), *_brigade(near, chance), *_instruments(near, chance), *_premises(towns, chance)]
+    return [*_plants(near, chance), *_brigade(near, chance), *_instruments(near, chance), *_gauges(near, chance), *_premises(towns, chance)]
 
 
 def _point(area: str, lon: float, lat: float) -> dict[str, Any]:
@@ -73,7 +77,9 @@ def _brigade(near: Sequence[tuple[str, tuple[float, float]]], chance: random.Ran
     for number, town in enumerate(near[:16:2], start=1):
         code = f"fs-{number:02}"
         stations.append({"code": code, "name_zh": f"消防救援{number}站", "name_en": f"Fire station {number}", **_beside(town, chance, 0.004)})
-        units += [{"code": f"{code}-{kind}-{place}", "kind": kind, "station": code} for place, kind in enumerate(CREWS, start=1)]
+        units += [
+            {"code": f"{code}-{kind}-{place}", "kind": kind, "station": code, "capabilities": SKILLS.get(kind)} for place, kind in enumerate(CREWS, start=1)
+        ]
     for town in near[:24]:
         hydrants += [{"code": f"h-{town[0]}-{place}", "kind": "pillar", "flow_l_s": 15, **_beside(town, chance)} for place in range(1, 6)]
     return [Batch("fire", "PUT", "/stations", stations), Batch("fire", "PUT", "/units", units), Batch("fire", "PUT", "/hydrants", hydrants)]
@@ -100,10 +106,28 @@ def _instruments(near: Sequence[tuple[str, tuple[float, float]]], chance: random
     ]
 
 
+def _gauges(near: Sequence[tuple[str, tuple[float, float]]], chance: random.Random) -> list[Batch]:
+    rows = [
+        {
+            "code": code,
+            "name_zh": name,
+            "river": river,
+            "blue": yellow - 1,
+            "yellow": yellow,
+            "orange": yellow + 1.5,
+            "red": yellow + 3,
+            **_beside(town, chance),
+        }
+        for town, (code, name, river, yellow) in zip(near[2::3], RIVERS, strict=False)
+    ]
+    return [Batch("water", "PUT", "/gauges", rows)]
+
+
 def _premises(towns: Sequence[tuple[str, tuple[float, float]]], chance: random.Random) -> list[Batch]:
     rows = [
         {"number": f"JY{code}{place:03}", "name": f"{chance.choice(FOODS)}（{place}店）", "kind": "catering", **_beside((code, at), chance)}
         for code, at in towns
         for place in range(1, 5)
     ]
-    return [Batch("food", "POST", "/premises", rows)]
+    laboratory = {"number": LABORATORY, "name": "食品检验所", "kind": "agency", "area": towns[0][0][:4]}
+    return [Batch("food", "POST", "/premises", rows), Batch("food", "POST", "/laboratories", [laboratory])]
