@@ -136,9 +136,8 @@ def _catalogue_router(service: Service) -> APIRouter:
         settings: Settings = request.app.state.runtime.settings
         seen = _views(service, caller, settings)
         versions = await versions_of(reader, seen)
-        announced = _announcement(service, settings.city, request.app.version, seen, versions)
         more = await service.announces(request.app.state.runtime) if service.announces else {}
-        return described(request, {**announced, **more})
+        return described(request, {**_announcement(service, settings.city, request.app.version, seen, versions), **more})
 
     @router.get("/catalog", summary="DCAT 3 catalogue, JSON-LD")
     async def catalog(request: Request, caller: AnyCaller, reader: Reader) -> Response:
