@@ -44,20 +44,21 @@ def conform(
     - `liandong conform food --dataset food.premises --all`
     """
     asked: dict[str, Any] = {"token": token or os.environ.get(token_env), "other": other_token, "hub": hub, "hub_token": hub_token}
-    url = server
-    if "://" not in server:
-        url, found = _of_city(server, var_dir)
-        asked = {name: value or found.get(name) for name, value in asked.items()}
+    url, found = _of_city(server, var_dir) if "://" not in server else (server, {})
+    asked = {name: value or found.get(name) for name, value in asked.items()}
     if not url.startswith(("http://", "https://")):
         fail(f"{server!r} is neither an address (http://…) nor the name of a service.", USAGE)
     from ops.conform.asking import Limits
 
-    report = asyncio.run(_run(url, asked, Limits(answer_s=timeout, total_s=within), narrow_token, dataset))
+    _tell(asyncio.run(_run(url, asked, Limits(answer_s=timeout, total_s=within), narrow_token, dataset)), as_json=as_json, details=details)
+
+
+def _tell(report: Report, *, as_json: bool, details: bool) -> None:
+    from ops.conform.showing import show
+
     if as_json:
         typer.echo(json.dumps(report.as_dict(), ensure_ascii=False))
     else:
-        from ops.conform.showing import show
-
         show(report, Console(), chinese=_prefers_chinese(), details=details)
     if not report.conforms:
         raise typer.Exit(FAILED)

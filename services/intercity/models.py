@@ -198,5 +198,5 @@ warnings = Table(
 """Warnings of peers, verified; `id` is `<origin>:<CAP identifier>`, `document` is the CAP message as it came."""
 Index("ix_warnings_received_at", warnings.c.received_at)
 
-for table in (peers, agreements):
+for table in (peers, agreements, warnings):
     history_of(table)

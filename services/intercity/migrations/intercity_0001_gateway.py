@@ -11,7 +11,7 @@ down_revision = None
 branch_labels = ("intercity",)
 depends_on = "core_0004_idempotency"
 
-HISTORY = {"peers": ("city",), "agreements": ("id",)}
+HISTORY = {"peers": ("city",), "agreements": ("id",), "warnings": ("id",)}
 APPEND_ONLY = ("log_entries", "log_nodes")
 RECORDED = "recorded_at timestamptz NOT NULL DEFAULT recorded_moment(), recorded_by text NOT NULL"
 KEY = 'text COLLATE "C" NOT NULL'
