@@ -157,7 +157,7 @@ SHARED_CAS = frozenset(each.cas for each in SUBSTANCES if each.cas and sum(other
 
 def _hint(line: str) -> tuple[str, dict[str, object]]:
     number, un, classes, guide, dense = line.split("|")
-    figures = {"un": un or None, "classes": classes.split(), "guide": guide or None, "dense_gas": dense == "yes" if dense else None}
+    figures: dict[str, object] = {"un": un or None, "classes": classes.split(), "guide": guide or None, "dense_gas": dense == "yes" if dense else None}
     return f"gb18218-{number}", figures
 
 
