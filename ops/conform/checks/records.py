@@ -106,7 +106,8 @@ async def paging(subject: Subject, shared: Shared) -> None:
 
 async def item(subject: Subject, shared: Shared) -> None:
     row = (await subject.rows(shared)).rows[0]
-    reply = (await subject.asker.get(item_path(shared, row.id))).ok()
+    pinned = {"known_at": subject.pinned[shared.id]} if shared.id in subject.pinned else {}
+    reply = (await subject.asker.get(item_path(shared, row.id), pinned)).ok()
     told = table(reply.json(), reply.asked)
     must(told.get("id") == row.id and told.get("type") == "Feature", f"{reply.asked} is not the row {row.id}.")
     values: Mapping[str, Any] = table(told.get("properties"), "properties")
