@@ -36,7 +36,11 @@ PUBLIC = {
     "/openapi.json",
 }
 """Routes that answer without a bearer token. `/oauth/token`, `/oauth/revoke` and `/sign-in` ask for credentials of their own."""
-PUBLIC_AT_THE_HUB = {("GET", "/areas"), ("GET", "/areas/{code}"), ("GET", "/map"), ("GET", "/warnings/feed.atom")}
+PUBLIC_AT = {
+    "hub": {("GET", "/areas"), ("GET", "/areas/{code}"), ("GET", "/map"), ("GET", "/warnings/feed.atom")},
+    "intercity": {("GET", "/identity"), ("POST", "/messages")},
+}
+"""What else is public where. A message between cities is proven by its signature."""
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +97,7 @@ def test_every_route_needs_a_token_but_the_listed_ones(running_city: RunningCity
             answer = httpx.request(method, url + concrete, trust_env=False, timeout=10)
             if answer.status_code not in (401, 403):
                 open_routes.add((method.upper(), path))
-    listed = PUBLIC_AT_THE_HUB if service == "hub" else set()
+    listed = PUBLIC_AT.get(service, set())
     assert {(method, path) for method, path in open_routes if path not in PUBLIC} == listed
 
 
