@@ -14,6 +14,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from ops.services import declared
+from services.hub.catalog import heartbeat
 from shared.service import create_app
 from shared.testing import serving
 from tests.browser import scene
@@ -88,6 +89,8 @@ async def looked(city: City, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     if chromium is None:
         pytest.skip("needs Chromium (Debian: apt install chromium), which is not on this machine")
     names = (*NAMES, "food", "worksafety", "traffic") if PICTURES else NAMES
+    patch = pytest.MonkeyPatch()
+    patch.setattr(heartbeat, "EVERY_S", 0.5)  # a dead sector is noticed sooner, so that the tests wait less
     async with served(city, tmp_path_factory.mktemp("browser"), names) as found, async_playwright() as playwright:
         await scene.furnish(found)
         expect.set_options(timeout=20_000)
@@ -97,3 +100,4 @@ async def looked(city: City, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
         await browser.close()
         for stack in found.running.values():
             await stack.aclose()
+    patch.undo()

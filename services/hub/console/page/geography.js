@@ -43,8 +43,9 @@ export function geography(drawn) {
   const cells = shown.map((area) => {
     const largest = rings.get(area.code).reduce((a, b) => (a.length >= b.length ? a : b));
     const [west, south, east, north] = boxOf(largest);
+    const extent = boxOf(rings.get(area.code).flat().map(to));
     const [x, y] = to([(west + east) / 2, (south + north) / 2]);
-    return { code: area.code, district: area.district, x, y, path: path(area.code) };
+    return { code: area.code, district: area.district, x, y, extent, path: path(area.code) };
   });
   const step = blocks.length ? (WIDE - 32) / blocks.length : 0;
   blocks.forEach((district, index) => {

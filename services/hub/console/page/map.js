@@ -58,6 +58,17 @@ const short = (area) => {
   return bare === stem ? tail : bare;
 };
 
+/** What of the picture is shown: all of it, or on a map the chosen district, so that streets can be told apart. `z`: how much smaller that is. */
+function framed() {
+  const district = drawn.real ? areas.area(areas.chosen)?.district : null;
+  const extents = drawn.cells.filter((cell) => cell.district === district && cell.extent).map((cell) => cell.extent);
+  if (!extents.length) return { z: 1, box: null };
+  const [west, north, east, south] = boxOf(extents.flatMap((each) => [[each[0], each[1]], [each[2], each[3]]]));
+  const width = 1.12 * Math.max(east - west, ((south - north) * WIDE) / HIGH, WIDE / 12);
+  const height = (width * HIGH) / WIDE;
+  return { z: Math.min(1, width / WIDE), box: [(west + east - width) / 2, (north + south - height) / 2, width, height] };
+}
+
 /** Colour by the indicator; say of each area what it is and how much. */
 export function paint(indicator, scope) {
   if (!drawn) return null;
@@ -93,7 +104,7 @@ function labels() {
   }));
 }
 
-const narrow = (cells) => (drawn.real ? Math.max(...cells.map((cell) => cell.x)) - Math.min(...cells.map((cell) => cell.x)) < 150 : cells.length < 4);
+const narrow = (cells) => (drawn.real ? areas.chosen === null && Math.max(...cells.map((cell) => cell.x)) - Math.min(...cells.map((cell) => cell.x)) < 150 : cells.length < 4);
 const label = (x, y, text, kind) => svg("text", { x: x.toFixed(1), y: y.toFixed(1), class: kind }, text);
 
 /** Where something is: by its coordinates if the map has a geography, else in the middle of its area. */
@@ -112,11 +123,12 @@ function placeOf(code, lon, lat) {
 export function mark(events, incidents, fresh) {
   if (!drawn) return;
   const dots = new Map();
+  const { z } = framed();
   for (const { position, event } of events) {
     if (now() - Date.parse(event.time) > RECENT_MS) continue;
     const at = placeOf(event.area, event.data?.lon, event.data?.lat);
     if (!at || !areas.concerns(event.area)) continue;
-    const key = at.map((value) => Math.round(value / 12)).join();
+    const key = at.map((value) => Math.round(value / (12 * z))).join();
     const dot = dots.get(key) ?? { at, count: 0, text: said(event), fresh: false };
     dot.count += 1;
     dot.fresh ||= position > fresh;
@@ -127,10 +139,10 @@ export function mark(events, incidents, fresh) {
     const at = placeOf(properties.area, lon, lat);
     return at && areas.concerns(properties.area) ? [at] : [];
   });
-  show(layer.marks, [[...dots], diamonds, language()], () => [
-    ...[...dots.values()].map((dot) => svg("g", { class: dot.fresh ? "dot fresh" : "dot", transform: `translate(${dot.at.map((v) => v.toFixed(1))})` },
+  show(layer.marks, [[...dots], diamonds, z, language()], () => [
+    ...[...dots.values()].map((dot) => svg("g", { class: dot.fresh ? "dot fresh" : "dot", transform: `translate(${dot.at.map((v) => v.toFixed(1))}) scale(${z.toFixed(3)})` },
       svg("circle", { r: dot.count > 1 ? 15 : 9 }), dot.count > 1 ? svg("text", {}, dot.count) : null, svg("title", {}, dot.text))),
-    ...diamonds.map((at) => svg("path", { class: "diamond", transform: `translate(${(at[0] - (drawn.real ? 0 : 32)).toFixed(1)},${at[1].toFixed(1)})`, d: "M0,-15L15,0L0,15L-15,0Z" })),
+    ...diamonds.map((at) => svg("path", { class: "diamond", transform: `translate(${(at[0] - (drawn.real ? 0 : 32)).toFixed(1)},${at[1].toFixed(1)}) scale(${z.toFixed(3)})`, d: "M0,-15L15,0L0,15L-15,0Z" })),
   ]);
 }
 
@@ -140,9 +152,11 @@ export function shapes(outlines, closures) {
   const parts = [...outlines.map((each) => ["outline", each]), ...closures.map((each) => ["closure", each])].filter(([, each]) => each.geometry);
   const drawnWith = (to) => parts.map(([kind, each]) => svg("path", { class: kind, d: pathOf(each.geometry, to), "fill-rule": "evenodd" }));
   show(layer.shapes, drawn.to ? parts : [], () => (drawn.to ? drawnWith(drawn.to) : []));
-  const beside = parts.length > 0;
+  const { z, box } = framed();
+  const beside = parts.length > 0 && box === null;
   const below = matchMedia("(max-width: 759px)").matches;
-  byId("canvas").firstChild.setAttribute("viewBox", `0 0 ${WIDE + (beside && !below ? INSET : 0)} ${HIGH + (beside && below ? INSET : 0)}`);
+  byId("canvas").firstChild.style.setProperty("--z", z.toFixed(3));
+  byId("canvas").firstChild.setAttribute("viewBox", box ? box.map((value) => value.toFixed(1)).join(" ") : `0 0 ${WIDE + (beside && !below ? INSET : 0)} ${HIGH + (beside && below ? INSET : 0)}`);
   show(layer.inset, [beside ? parts : [], below, language()], () => (beside ? inset(parts, drawnWith, below) : []));
 }
 
