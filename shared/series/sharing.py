@@ -30,7 +30,7 @@ def readings_router(observed: Observed, scope: str, example: dict[str, Any], aft
     router = APIRouter(tags=["observations"])
 
     @router.post(
-        "/observations", summary="Load readings", openapi_extra=_docs(observed, example), responses={200: {"model": LoadAnswer}}, response_class=Response
+        "/observations", summary="Load observations", openapi_extra=_docs(observed, example), responses={200: {"model": LoadAnswer}}, response_class=Response
     )
     async def load_readings(
         request: Request,
