@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ops.commands import conform, keys, load, network, new, query, secrets, status, token, up
+from ops.commands import conform, keys, load, network, new, query, secrets, status, token, tour, up
 
 app = typer.Typer(
     name="liandong",
@@ -20,6 +20,7 @@ app.command("token")(token.token)
 app.command("load")(load.load)
 app.command("network")(network.network)
 app.command("query")(query.query)
+app.command("tour")(tour.tour)
 app.command("conform")(conform.conform)
 app.command("secrets")(secrets.secrets)
 app.add_typer(keys.app, name="keys")

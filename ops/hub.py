@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import httpx
+from typing import Any
 
 
 class Refused(Exception):
     """The hub's answer was a problem, or none at all."""
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, body: Any = None) -> None:
         super().__init__(message)
         self.status = status
         """HTTP status; None if there was no answer."""
+        self.body = body
+        """The problem as it came, where it was JSON: of a question that nobody answered, it holds the coverage."""
 
 
 def get_token(city: dict[str, Any], client: str, resource: str | None = None, scope: str | None = None) -> dict[str, Any]:
@@ -39,12 +38,9 @@ def call(method: str, url: str, *, token: str | None = None, timeout_s: float = 
         raise Refused(f"{url} does not answer: {error}") from error
     if answer.is_success:
         return answer.json()
-    raise Refused(f"{answer.status_code} {url}: {_problem(answer)}", answer.status_code)
-
-
-def _problem(answer: httpx.Response) -> str:
     try:
         body = answer.json()
     except ValueError:
-        return answer.text[:500]
-    return str(body.get("detail") or body.get("error_description") or body.get("title") or body)
+        raise Refused(f"{answer.status_code} {url}: {answer.text[:500]}", answer.status_code) from None
+    why = body.get("detail") or body.get("error_description") or body.get("title") or body
+    raise Refused(f"{answer.status_code} {url}: {why}", answer.status_code, body)

@@ -27,7 +27,7 @@ PLANTS = (
     ("S5", "E5", "雨湖自来水厂", 210, (("U1", "加氯间", "storage", (("7782-50-5", 3, 2),)),)),
 )
 """Site, enterprise, name, people within 500 m, units with substances: CAS number, design maximum and present quantity in tonnes."""
-CREWS = ("engine", "engine", "ladder", "rescue_squad", "chief", "medic", "support")
+CREWS = ("engine", "engine", "ladder", "rescue_squad", "chief", "medic", "medic", "support")
 MEASURED = {"pm25": 3600, "pm10": 3600, "so2": 3600, "no2": 3600, "co": 3600, "o3": 3600, "wind_speed": None, "wind_direction": None, "temperature": None}
 """What a station measures, and the interval in seconds; instants have none."""
 RIVERS = (("g-1", "湘江测站", "湘江", 38.0), ("g-2", "涟水测站", "涟水", 46.0), ("g-3", "涓水测站", "涓水", 43.0))

@@ -66,7 +66,7 @@ class Life:
 
     def happenings(self) -> list[Happening]:
         return [
-            Happening("call", 100, CALLS_BY_HOUR, self.call),
+            Happening("call", 75, CALLS_BY_HOUR, self.call),
             Happening("inspection", 150, OFFICE_BY_HOUR, self.inspection),
             Happening("sample", 500, OFFICE_BY_HOUR, self.sample),
             Happening("stock", 240, OFFICE_BY_HOUR, self.stock),
