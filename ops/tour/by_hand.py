@@ -75,8 +75,8 @@ send POST "$CHIEF" "{hub}/incidents/$I/close" '{{"revision": '"$(get "$DUTY" "{h
 """  # noqa: E501 - lines of a shell script, to be copied one by one
 
 
-def by_hand(city: RunningCity, var: Path, site: dict[str, object], station: dict[str, object]) -> str:
-    """The whole script."""
+def by_hand(city: RunningCity, var: Path, site: dict[str, object], elsewhere: dict[str, object]) -> str:
+    """The whole script; `elsewhere`: where the second incident is."""
     urls = {name: city.url(name) for name in ("hub", "worksafety", "traffic", "fire")}
-    fire_at = {"fire_lon": station["lon"], "fire_lat": station["lat"], "fire_area": station["area"]}
+    fire_at = {f"fire_{name}": value for name, value in elsewhere.items()}
     return SCRIPT.format(var=shlex.quote(str(var)), site=site["id"], lon=site["lon"], lat=site["lat"], **fire_at, **urls)

@@ -86,11 +86,12 @@ def _put_right(story: Story, city: RunningCity, begun: Begun) -> None:
 
 
 def _script(city: RunningCity, var: Path, begun: Begun) -> str | None:
-    try:
-        [station] = city.rows("fire-system", "fire", "fire.stations", sortby="code", limit=1)
-    except (Refused, ValueError):
+    if not begun.site:
         return None
-    return by_hand(city, var, begun.site, station) if begun.site else None
+    try:
+        return by_hand(city, var, begun.site, leak.elsewhere(city, begun))
+    except Refused:
+        return None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from datetime import datetime, timedelta
 from typing import Any
@@ -120,8 +121,7 @@ def _first(city: RunningCity, begun: Begun) -> dict[str, Any]:
 def without_traffic(story: Story, city: RunningCity, begun: Begun) -> None:
     """The traffic service is killed as a fault would; the supervisor brings it back."""
     with story.step("traffic", "交通服务被中断，调度照常", "Traffic is killed; dispatch goes on"):
-        [station] = city.rows("fire-system", "fire", "fire.stations", sortby="code", limit=1)
-        at = {"lon": round(station["lon"] + 0.012, 5), "lat": round(station["lat"] + 0.006, 5), "crs": "wgs84", "area": station["area"]}
+        at = {**elsewhere(city, begun), "crs": "wgs84"}
         number = f"tour-{secrets.token_hex(6)}"
         pid = city.kill("traffic")
         gone = now()
@@ -151,6 +151,15 @@ def without_traffic(story: Story, city: RunningCity, begun: Begun) -> None:
             )
         if story.expect("守护进程已重新启动交通服务", "The supervisor has started traffic again", RESTARTS_WITHIN_S, lambda: _ready(city, "traffic")):
             story.figure("交通中断", "Traffic was away for", f"{(now() - gone).total_seconds():.1f} s")
+
+
+def elsewhere(city: RunningCity, begun: Begun) -> dict[str, Any]:
+    """Where the second incident is: near the demo's fire station that lies farthest from the plant."""
+    stations = [row for row in city.rows("fire-system", "fire", "fire.stations", limit=500) if row["code"].startswith("fs-") and row["lon"] is not None]
+    if not stations:
+        raise Refused("There are no fire stations of the demo here (DEMO=on).")
+    far = max(stations, key=lambda row: math.dist((row["lon"], row["lat"]), (begun.site["lon"], begun.site["lat"])))
+    return {"lon": round(far["lon"] + 0.004, 5), "lat": round(far["lat"] + 0.003, 5), "area": far["area"]}
 
 
 def _coverage_of_closures(city: RunningCity) -> dict[str, Any]:

@@ -21,14 +21,14 @@ PATIENCE_S = 90
 class RunningCity:
     """One `VAR_DIR` and the supervisor that runs in it, if any."""
 
-    def __init__(self, folder: Path, port_base: int, *, demo: str = "off") -> None:
-        self.var, self.port_base, self.demo = folder / "var", port_base, demo
+    def __init__(self, folder: Path, port_base: int, *, demo: str = "off", **settings: str) -> None:
+        self.var, self.port_base, self.settings = folder / "var", port_base, {"DEMO": demo, **settings}
         self.output = folder / "output.txt"
         self.supervisor: subprocess.Popen[bytes] | None = None
         self.seconds_to_ready = 0.0
 
     def environment(self, **changes: str) -> dict[str, str]:
-        return {**os.environ, "VAR_DIR": str(self.var), "PORT_BASE": str(self.port_base), "DEMO": self.demo, **changes}
+        return {**os.environ, "VAR_DIR": str(self.var), "PORT_BASE": str(self.port_base), **self.settings, **changes}
 
     def command(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         """`liandong …` about this city, run to its end."""
