@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
@@ -25,3 +27,19 @@ async def test_encryption_is_insisted_on_where_the_address_says_so(city: City) -
     with pytest.raises(ConnectionError, match="SSL"):
         await encrypted.connect()
     await encrypted.dispose()
+
+
+async def test_a_pool_notices_that_its_connections_were_ended_whether_they_idled_or_not(city: City) -> None:
+    engine = make_engine(SecretStr(city.postgres_url), statement_timeout_s=5, name="ended")
+    other = make_engine(SecretStr(city.postgres_url), statement_timeout_s=5)
+    for idle_s in (0.0, 1.1):
+        async with engine.connect() as first, engine.connect() as second:
+            assert [await each.scalar(text("SELECT 1")) for each in (first, second)] == [1, 1]
+        async with other.connect() as connection:
+            ended = await connection.scalars(text("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'ended'"))
+            assert list(ended) == [True, True]
+        await asyncio.sleep(idle_s)
+        async with engine.connect() as first, engine.connect() as second:
+            assert [await each.scalar(text("SELECT 1")) for each in (first, second)] == [1, 1]
+    await engine.dispose()
+    await other.dispose()
