@@ -30,7 +30,7 @@ import orjson
 
 from bench.events import hops, quantile, redis, redis_urls
 from bench.servers import CITY, configure, database, postgres, process
-from ops.demo_areas import demo_areas
+from ops.demo.areas import demo_areas
 from ops.launching import free_port
 from ops.secretfiles import private_folder, write_private_json
 from ops.services import declared
@@ -81,7 +81,7 @@ def grid() -> dict[str, tuple[str, str, str]]:
 
 async def furnish(city: Running) -> None:
     """A plant with chlorine, roads, stations with units, hydrants and wind."""
-    await city.send("PUT", "hub", "/areas", list(demo_areas()), scope="hub:admin")
+    await city.send("PUT", "hub", "/areas", list(demo_areas(cells=False)), scope="hub:admin")
     point = {"lon": LON, "lat": LAT, "crs": "wgs84", "area": AREA}
     now = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
     await city.send("PUT", "worksafety", "/enterprises", [{"number": "E1", "name": "E1", "area": AREA}])

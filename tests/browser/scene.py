@@ -6,7 +6,8 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ops.demo_areas import TOWNS, demo_areas
+from ops.demo.areas import demo_areas
+from ops.demo.xiangtan import TOWNS
 from tests.services import Served
 
 KINDS = ("structure_fire", "vehicle_fire", "alarm", "gas_leak", "medical", "traffic_collision", "rescue", "public_assistance")
@@ -20,7 +21,7 @@ async def furnish(city: Served) -> None:
     """Areas, calls of the last day, air by the hour, inspections; the same ones each time but for the date."""
     dice = random.Random(430300)
     now = datetime.now(UTC).replace(microsecond=0)
-    await city.send("PUT", "hub", "/areas", list(demo_areas()), scope="hub:admin")
+    await city.send("PUT", "hub", "/areas", list(demo_areas(cells=False)), scope="hub:admin")
     await calls(city, dice, now)
     await air(city, dice, now)
     if "food" in city.apps:

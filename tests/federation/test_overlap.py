@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ops.demo_areas import demo_areas
+from ops.demo.areas import demo_areas
 from tests.city import City
 from tests.federation.by_pandas import quantile
 from tests.federation.main_job import WholeCity, all_ok, by_dimensions, whole_city
@@ -145,7 +145,7 @@ QUESTION = {
 async def whole(city: City, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[WholeCity, Rows]]:
     rows = Rows(seed=7)
     async with whole_city(city, tmp_path_factory.mktemp("overlap")) as made:
-        await send(made, "hub", "PUT", "/areas", list(demo_areas()))
+        await send(made, "hub", "PUT", "/areas", list(demo_areas(cells=False)))
         await send(made, "fire", "POST", "/responses", rows.responses)
         for path, sent in (("/premises", rows.premises), ("/inspections", rows.inspections), ("/findings", rows.findings)):
             await send(made, "food", "POST", path, sent)

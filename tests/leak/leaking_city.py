@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ops.demo_areas import demo_areas
+from ops.demo.areas import demo_areas
 from tests.city import City
 from tests.services import Served, served
 
@@ -60,7 +60,7 @@ def road_files() -> tuple[str, str]:
 
 async def furnish(city: Served) -> None:
     """Areas, a plant, roads, stations with units, and the wind."""
-    await city.send("PUT", "hub", "/areas", list(demo_areas()), scope="hub:admin")
+    await city.send("PUT", "hub", "/areas", list(demo_areas(cells=False)), scope="hub:admin")
     await plant(city)
     await roads(city)
     await brigade(city)

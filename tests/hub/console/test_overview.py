@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ops.demo_areas import demo_areas
+from ops.demo.areas import demo_areas
 from services.hub.console.domain import AT_MOST_EVERY_S
 from shared.middleware import REQUESTS
 from tests.browser import scene
@@ -23,7 +23,7 @@ ASKED = ("/collections/{collection}/aggregate", "/collections/{collection}/items
 @pytest.fixture(scope="module")
 async def small(city: City, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     async with served(city, tmp_path_factory.mktemp("overview"), ("hub", "fire")) as found:
-        await found.send("PUT", "hub", "/areas", list(demo_areas()), scope="hub:admin")
+        await found.send("PUT", "hub", "/areas", list(demo_areas(cells=False)), scope="hub:admin")
         await scene.call(found, "first", area="430302003")
         await until(lambda: found.apps["hub"].state.runtime.own.live.head > 0, "the call is not in the log")
         yield found
