@@ -17,7 +17,8 @@ from shared.datasets.view import View
 from shared.errors import InvalidRequest
 
 PARAMETERS = (
-    "bbox", "bbox-crs", "crs", "datetime", "f", "filter", "filter-crs", "filter-lang", "known_at", "limit", "properties", "resultType", "skipGeometry", "sortby", "token",
+    "bbox", "bbox-crs", "crs", "datetime", "f", "filter", "filter-crs", "filter-lang",
+    "known_at", "limit", "properties", "resultType", "skipGeometry", "sortby", "token",
 )  # fmt: skip
 CRS = (CRS84, EPSG4326)
 DEFAULT_LIMIT = 100
