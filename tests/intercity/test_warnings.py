@@ -157,6 +157,17 @@ async def test_issuers_are_believed_for_what_they_are_trusted_for(warned: Warned
     assert warned.received(doubtful.identifier) == []
 
 
+async def test_a_warning_arrives_once_its_issuer_is_trusted(warned: Warned) -> None:
+    """The refusal burns no id: the same bytes are taken as soon as an officer has believed the issuer."""
+    unknown = replace(ALERT, identifier="43010041600000_20261122130000", sender="430100/hub")
+    message = await warned.issue("01W7", unknown)
+    await until(lambda: warned.delivery(message)["attempts"] > 0, "nothing was tried", 15)
+    assert (warned.delivery(message)["state"], warned.received(unknown.identifier)) == ("waiting", [])
+    await warned.cities.officer(SOUTH, "PUT", "/warnings/issuers", {"peer": NORTH, "sender": unknown.sender, "events": ["*"], "areas": ["4301"]})
+    await warned.becomes(message, "answered")
+    assert len(warned.received(unknown.identifier)) == 1
+
+
 async def test_it_is_sent_again_until_the_peer_has_it(warned: Warned) -> None:
     cities = warned.cities
     await cities.officer(SOUTH, "POST", f"/peers/{NORTH}/suspend", {"reason": "a test"})

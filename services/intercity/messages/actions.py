@@ -28,6 +28,7 @@ from services.intercity.messages.domain import (
     AgreementNotInForce,
     Bucket,
     ForeignRecipient,
+    MayHeal,
     MessageReplayed,
     MessageTooLarge,
     PurposeNotAgreed,
@@ -164,7 +165,7 @@ async def refused(gateway: Gateway, content: bytes, message: Message | None, ver
     answer = await _reply(gateway, message, problem.status, body, "application/problem+json")
     outcome = Outcome(problem.status, PROBLEM_TYPE, body, answer.signed, dict(problem.headers))
     sender = message.envelope.sender
-    final = problem.status < 500 and not isinstance(problem, (AgreedRateExceeded, MessageReplayed))
+    final = problem.status < 500 and not isinstance(problem, (MayHeal, MessageReplayed))
     if final:
         work = Work([entry_of(message, "in", "request", sender), entry_of(answer, "out", "refusal", sender, problem.slug)], _row(message, outcome))
         work.events = _event(gateway, message, problem)

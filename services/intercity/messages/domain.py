@@ -21,6 +21,10 @@ MESSAGES_PER_MINUTE = 12_000
 """Most messages of one peer, whatever its agreements allow."""
 
 
+class MayHeal:
+    """Marks a refusal that passes with time or by an officer's act: it burns no id, so the very same bytes may be taken later."""
+
+
 class MessageMalformed(Problem):
     slug, status = "message-malformed", 400
     title = Text("消息格式错误", "Malformed message")
@@ -63,7 +67,7 @@ class MessageReplayed(Problem):
     remedy = Text("为不同的消息使用新的编号。", "Use a new id for a different message.")
 
 
-class AgreementNotInForce(Problem):
+class AgreementNotInForce(MayHeal, Problem):
     slug, status = "agreement-not-in-force", 403
     title = Text("协议未生效", "Agreement not in force")
     remedy = Text("使用双方签名且在有效期内的协议。", "Name an agreement that both cities have signed, within its period.")
@@ -87,7 +91,7 @@ class ForeignOrigin(Problem):
     remedy = Text("来自其他城市的数据只能转给其协议指定的城市。", "Data of another city go on only to recipients that the agreement with it names.")
 
 
-class AgreedRateExceeded(Problem):
+class AgreedRateExceeded(MayHeal, Problem):
     slug, status = "agreed-rate-exceeded", 429
     title = Text("超过约定频率", "Agreed rate exceeded")
     remedy = Text("按 Retry-After 等待后重试。", "Wait as `Retry-After` says, then send the message again.")

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.intercity.agreements.reading import Agreement
+from services.intercity.messages.domain import MayHeal
 from services.intercity.messages.wire import Message
 from services.intercity.models import issuers, warnings
 from services.intercity.proofs.ledger import Change
@@ -35,7 +36,7 @@ class UnsoundWarning(Problem):
     remedy = Text("按 CAP 1.2 改正后重新签发。", "Correct the document by CAP 1.2 and sign it again.")
 
 
-class IssuerNotTrusted(Problem):
+class IssuerNotTrusted(MayHeal, Problem):
     slug, status = "issuer-not-trusted", 403
     title = Text("发布者不受信任", "Issuer not trusted")
     remedy = Text("请对方人员联系本市，登记发布者及其事件与区域。", "Ask an officer of this city to trust the issuer for its events and areas.")

@@ -16,7 +16,7 @@ Prefix = Annotated[str, Field(pattern=r"^(\*|[0-9]{2,12})$", description="Area c
 class IssuerIn(BaseModel):
     """An issuer that is trusted from now on."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"peer": "430100", "sender": "hub@430100", "events": ["*"], "areas": ["4301"]}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"peer": "430100", "sender": "430100/hub", "events": ["*"], "areas": ["4301"]}]})
 
     peer: City
     sender: PlainText
