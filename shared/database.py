@@ -80,7 +80,7 @@ def _check_alive(connection: Any, record: Any, _: Any) -> None:
         if time.monotonic() - used < IDLE_S:
             return
         try:
-            connection.run_async(lambda driver: driver.execute(";"))
+            connection.run_async(lambda driver: driver.execute("SELECT"))
             return
         except (PostgresError, InterfaceError, OSError, TimeoutError):
             pass

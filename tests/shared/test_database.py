@@ -38,8 +38,12 @@ async def test_a_pool_notices_that_its_connections_were_ended_whether_they_idled
         async with other.connect() as connection:
             ended = await connection.scalars(text("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'ended'"))
             assert list(ended) == [True, True]
-        await asyncio.sleep(idle_s)
+            await asyncio.sleep(idle_s)
+            assert await connection.scalar(text("SELECT 1")) == 1
         async with engine.connect() as first, engine.connect() as second:
             assert [await each.scalar(text("SELECT 1")) for each in (first, second)] == [1, 1]
+    await asyncio.sleep(1.1)
+    async with engine.connect() as idled:
+        assert await idled.scalar(text("SELECT 1")) == 1, "one that idled and lives"
     await engine.dispose()
     await other.dispose()
