@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class Refused(Exception):
@@ -27,13 +30,16 @@ def get_token(city: dict[str, Any], client: str, resource: str | None = None, sc
     return answer
 
 
-def call(method: str, url: str, *, token: str | None = None, timeout_s: float = 60, **request: Any) -> Any:
-    """One request; the JSON answer, or `Refused` with what the problem says."""
+def call(method: str, url: str, *, token: str | None = None, timeout_s: float = 60, client: httpx.Client | None = None, **request: Any) -> Any:
+    """One request, by a client if many follow; the JSON answer, or `Refused` with what the problem says."""
     import httpx  # not while `liandong up` runs for days without a question
 
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        answer = httpx.request(method, url, headers=headers, timeout=timeout_s, trust_env=False, **request)
+        if client is None:
+            answer = httpx.request(method, url, headers=headers, timeout=timeout_s, trust_env=False, **request)
+        else:
+            answer = client.request(method, url, headers=headers, timeout=timeout_s, **request)
     except httpx.HTTPError as error:
         raise Refused(f"{url} does not answer: {error}") from error
     if answer.is_success:

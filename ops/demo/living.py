@@ -24,7 +24,7 @@ from ops.secretfiles import write_private_json
 
 WEATHER_S, GAS_S, WATER_S, CREWS_S = 30.0, 20.0, 60.0, 5.0
 """Pauses at speed 1. Means over an interval are due when it is over, whatever the speed."""
-TRAFFIC_S, AIR_S = 30.0, 600.0
+TRAFFIC_S, AIR_S = 20.0, 60.0
 LEAST_PAUSE_S = 0.5
 TOLD_EVERY_S = 5.0
 MOST_INCIDENTS = 60
@@ -43,28 +43,34 @@ class Living:
     async def run(self) -> None:
         """All rhythms at once, until cancelled."""
         look = self.instruments
-        measured: list[tuple[Callable[[datetime], Batch], float]] = [
-            (look.weather, WEATHER_S / self.speed),
-            (look.gas, GAS_S / self.speed),
-            (look.traffic, TRAFFIC_S),
-            (look.air, AIR_S),
-            (look.water, WATER_S / self.speed),
-        ]
+        instants = [(look.weather, WEATHER_S), (look.gas, GAS_S), (look.water, WATER_S)]
         async with asyncio.TaskGroup() as group:
-            for read, pause in measured:
-                group.create_task(self._every(pause, lambda read=read: self._measure(read)))  # type: ignore[misc]  # bound at once
+            for read, pause in instants:
+                group.create_task(self._every(pause / self.speed, lambda read=read: self._measure(read)))  # type: ignore[misc]  # bound at once
+            group.create_task(self._means(look.traffic, TRAFFIC_S))
+            group.create_task(self._means(look.air, AIR_S))
             for happening in self.life.happenings():
                 group.create_task(self._happens(happening))
             group.create_task(self._every(CREWS_S / self.speed, self._crews))
 
-    async def _every(self, pause_s: float, work: Callable[[], Awaitable[None]]) -> None:
+    async def _every(self, pause_s: float, work: Callable[[], Awaitable[object]]) -> None:
         while True:
             await work()
             await asyncio.sleep(max(LEAST_PAUSE_S, pause_s))
 
-    async def _measure(self, read: Callable[[datetime], Batch]) -> None:
+    async def _measure(self, read: Callable[[datetime], Batch]) -> bool:
+        """Whether the service took it."""
         batch = read(now())
-        await self._send(Request(batch.service, batch.method, batch.path, batch.rows))
+        return not batch.rows or await self._send(Request(batch.service, batch.method, batch.path, batch.rows)) is not None
+
+    async def _means(self, read: Callable[[datetime, datetime | None], Batch], pause_s: float) -> None:
+        """Means over intervals: each once, and those that a service missed as soon as it is back."""
+        taken: datetime | None = None
+        while True:
+            moment = now()
+            if await self._measure(lambda _, moment=moment, since=taken: read(moment, since)):  # type: ignore[misc]  # bound at once
+                taken = moment
+            await asyncio.sleep(pause_s)
 
     async def _happens(self, happening: Happening) -> None:
         chance = random.Random(f"{self.seed}/{happening.name}")

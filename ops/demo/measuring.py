@@ -10,7 +10,7 @@ from ops.demo.cities import DemoCity
 from ops.demo.facts import Batch, batches
 
 AIR_HOURS, TRAFFIC_MINUTES = 24, 3
-"""How far back interval means are sent again: what is there is a duplicate, what a service missed is healed."""
+"""How far back means over an interval are made up for, after a start or when a service was away."""
 
 
 class Instruments:
@@ -32,17 +32,15 @@ class Instruments:
             rows += _rows("station", station, at, values)
         return Batch("env", "POST", "/observations", rows)
 
-    def air(self, at: datetime) -> Batch:
-        """Means of the hours that are over, each at its beginning."""
-        last = at.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
-        hours = [last - timedelta(hours=back) for back in range(AIR_HOURS)]
+    def air(self, at: datetime, since: datetime | None = None) -> Batch:
+        """Means of the hours that are over, each at its beginning; those after `since` if given."""
+        hours = over(at, timedelta(hours=1), AIR_HOURS, since)
         rows = [row for hour in hours for station in self.stations for row in _rows("station", station, hour, rhythms.air(self.seed, station, hour))]
         return Batch("env", "POST", "/observations", rows)
 
-    def traffic(self, at: datetime) -> Batch:
-        """Means of the minutes that are over, each at its beginning."""
-        last = at.replace(second=0, microsecond=0) - timedelta(minutes=1)
-        minutes = [last - timedelta(minutes=back) for back in range(TRAFFIC_MINUTES)]
+    def traffic(self, at: datetime, since: datetime | None = None) -> Batch:
+        """Means of the minutes that are over, each at its beginning; those after `since` if given."""
+        minutes = over(at, timedelta(minutes=1), TRAFFIC_MINUTES, since)
         rows = [row for minute in minutes for code in self.detectors for row in _rows("detector", code, minute, rhythms.traffic(self.seed, code, minute))]
         return Batch("traffic", "POST", "/observations", rows)
 
@@ -53,6 +51,12 @@ class Instruments:
     def water(self, at: datetime) -> Batch:
         rows = [row for code, usual in self.gauges for row in _rows("gauge", code, at, {"water_level": rhythms.water_level(self.seed, code, usual, at)})]
         return Batch("water", "POST", "/observations", rows)
+
+
+def over(at: datetime, length: timedelta, most: int, since: datetime | None) -> list[datetime]:
+    """Beginnings of the newest intervals that are over at a moment, but not yet at `since`."""
+    now, before = (int(moment.timestamp() // length.total_seconds()) for moment in (at, since or at - length * most))
+    return [datetime.fromtimestamp(number * length.total_seconds(), at.tzinfo) for number in range(max(before, now - most), now)]
 
 
 def _rows(feature: str, code: str, at: datetime, values: dict[str, float]) -> list[dict[str, Any]]:

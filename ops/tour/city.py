@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 from ops.hub import Refused, call, get_token
@@ -25,11 +26,16 @@ class RunningCity:
     def __init__(self, var: Path, run: dict[str, Any]) -> None:
         self.var, self.run = var, run
         self.code: str = run["city"]
+        self._client = httpx.Client(trust_env=False)
         self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
+
+    def close(self) -> None:
+        self._client.close()
 
     def ask(self, client: str, service: str, method: str, path: str, body: Any = None, **params: Any) -> Any:
         """The JSON of an answer; raises `Refused`."""
-        return call(method, self.url(service) + path, token=self._token(client, service), timeout_s=ANSWERS_WITHIN_S, json=body, params=params or None)
+        request = {"json": body, "params": params or None, "timeout_s": ANSWERS_WITHIN_S, "client": self._client}
+        return call(method, self.url(service) + path, token=self._token(client, service), **request)
 
     def sector(self, service: str, method: str, path: str, body: Any = None, **params: Any) -> Any:
         """As the sector's own system."""

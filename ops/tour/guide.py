@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -38,8 +38,8 @@ class Outcome:
 def tour(var: Path, run: dict[str, Any], neighbour: tuple[Path, dict[str, Any]] | None, *, language: str, quick: bool, show: Callable[[str], None]) -> Outcome:
     """One tour of a running city; raises `Refused` if another one is under way there."""
     folder = private_folder(var / "tour")
-    with _alone(folder / "lock"), _sigterm_interrupts():
-        city, beside = RunningCity(var, run), RunningCity(*neighbour) if neighbour else None
+    with _alone(folder / "lock"), _sigterm_interrupts(), closing(RunningCity(var, run)) as city, ExitStack() as also:
+        beside = also.enter_context(closing(RunningCity(*neighbour))) if neighbour else None
         story, begun = Story(show, language, 0 if quick else PACE_S), Begun()
         try:
             _steps(story, city, begun, beside)

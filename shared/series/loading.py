@@ -172,7 +172,8 @@ async def _roll_up(driver: Any, batch: Batch, observed: Observed, outcome: _Outc
     counted = outcome.taken & (batch.quality <= COUNTED)
     if counted.any():
         hours = rollups.roll_up(batch.series[counted], batch.time[counted], batch.value[counted])
-        valid = await rollups.add(driver, hours, batch.needs(hours.series), likely_new=bool(hours.count.max() == 1))
+        hourly = bool(hours.count.max() == 1) and len(np.unique(hours.series)) < len(hours.series)  # live readings come one by one into an hour that is there
+        valid = await rollups.add(driver, hours, batch.needs(hours.series), likely_new=hourly)
         found.append(valid[valid.mean > crossings.limits_of(batch.known, observed.limits, valid.series, valid.hour)])
     if outcome.corrected.any():
         keys = np.unique(np.stack((batch.series[outcome.corrected], batch.time[outcome.corrected] // rollups.HOUR_US * rollups.HOUR_US)), axis=1)
