@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.intercity.agreements.domain import fields_named, suppress
-from services.intercity.exchange.domain import Allowed, Records, aggregate_question, place_of, records_params
+from services.intercity.exchange.domain import Allowed, Records, aggregate_question, group_size, place_of, records_params
 from services.intercity.messages.domain import LONGEST, Bucket, MessageExpired, OutsideAgreement, check_freshness
 from services.intercity.peers.domain import confirms, fingerprint, spoken
 from services.intercity.warnings.domain import Trust, common_prefix, mistrusted
@@ -106,6 +106,7 @@ def test_whatever_a_peer_counts_no_other_field_or_row_is_in_the_question(asked: 
         {"filter": {"op": "or", "args": [{"op": "=", "args": [{"property": "kind"}, "rescue"]}]}},
         {"from": "2026-11-01T00:30:00Z"},
         {"datetime": "2026-11-01T00:00:00Z/.."},
+        {"known_at": "2026-11-01T00:00:01Z"},
     ],
 )
 def test_where_small_groups_are_left_out_two_answers_do_not_differ_by_one_row(asked: dict[str, Any]) -> None:
@@ -123,6 +124,16 @@ def test_one_small_group_takes_the_next_smallest_with_it() -> None:
     assert suppress([9, 2, 3], 5) == [False, True, True]
     assert suppress([9, 8], 5) == [False, False]
     assert suppress([2], 5) == [True]
+    assert suppress([1, 1, 7, 30], 5) == [True, True, True, False], "two that are small together"
+    assert suppress([1, 1], 5) == [True, True]
+
+
+def test_a_group_is_as_small_as_the_fewest_values_that_are_told_of_it() -> None:
+    small = Allowed(**{**{name: getattr(ALLOWED, name) for name in Allowed.__slots__}, "smallest_group": 5})
+    question = aggregate_question(small, {"measures": {"first": {"fn": "min", "field": "received_at"}, "n": {"fn": "count"}}})
+    assert question["measures"]["m0_values"] == {"fn": "count", "field": "received_at"}
+    assert group_size({"rows": 30, "m0_values": 1}, 2) == 1
+    assert group_size({"rows": 30, "m0_values": 0}, 2) == 30, "no values, nothing told"
 
 
 def test_a_fingerprint_is_the_thumbprint_of_the_key() -> None:

@@ -15,6 +15,8 @@ import orjson
 import pytest
 
 from services.intercity.agreements.domain import fields_named
+from services.intercity.agreements.reading import Agreement
+from services.intercity.agreements.schemas import Grant
 from services.intercity.messages.client import new_message
 from services.intercity.messages.domain import MESSAGE_BYTES
 from services.intercity.messages.wire import Message, message_of, read
@@ -160,6 +162,26 @@ async def test_what_is_outside_the_agreement_is_never_read(cities: TwoCities, ag
 
 async def test_data_of_other_cities_are_not_ours_to_pass_on(cities: TwoCities, agreement: str) -> None:
     await refused(cities, cities.message("records", question(origin="430200"), agreement).wire, "foreign-origin", 403)
+
+
+async def test_data_go_onward_only_by_every_agreement_in_force(cities: TwoCities, agreement: str) -> None:
+    """One that is over, or one of two that says nothing of the recipient, lets nothing pass."""
+    gateway = cities.gateway(NORTH)
+    known = dict(await gateway.agreements.known())
+    now = datetime.now(UTC)
+
+    def third(name: str, ends: datetime, *onward: str) -> Agreement:
+        given = Grant.model_validate({"from": "430200", "to": NORTH, "datasets": [grant()["datasets"][0]], "onward": onward})
+        document = known[agreement].document.model_copy(
+            update={"parties": (NORTH, "430200"), "grants": (given,), "begins": now - timedelta(days=2), "ends": ends}
+        )
+        return Agreement(name, "430200", "in_force", document, {})
+
+    over, lasting = third("over", now - timedelta(days=1), SOUTH), now + timedelta(days=1)
+    for made in ([over], [third("silent", lasting)], [third("one", lasting, SOUTH), third("silent", lasting)]):
+        gateway.agreements._known = known | {one.id: one for one in made}  # what is kept in memory for a moment
+        await refused(cities, cities.message("records", question(origin="430200"), agreement).wire, "foreign-origin", 403)
+    gateway.agreements.forget()
 
 
 async def test_more_than_the_agreed_rate_waits(cities: TwoCities) -> None:

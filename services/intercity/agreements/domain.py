@@ -37,9 +37,12 @@ def all_of(*conditions: Any) -> Any:
 
 
 def suppress(counts: Sequence[int], smallest: int) -> list[bool]:
-    """Which groups are too small to be told. If it is only one, the next smallest goes with it: from a total its value could be had."""
-    small = [count < smallest for count in counts]
-    if sum(small) == 1 and len(counts) > 1:
-        least = min((count, place) for place, count in enumerate(counts) if not small[place])
-        small[least[1]] = True
-    return small
+    """Which groups are too small to be told. The next smallest go with them until two are hidden, and together are no small group:
+    from a total, what is hidden could be had as one."""
+    hidden = [count < smallest for count in counts]
+    told = sorted((count, place) for place, count in enumerate(counts) if not hidden[place])
+    for _, place in told if any(hidden) else ():
+        if sum(hidden) > 1 and sum(count for count, small in zip(counts, hidden, strict=True) if small) >= smallest:
+            break
+        hidden[place] = True
+    return hidden

@@ -2,7 +2,8 @@
 
 Agreed fields only, in answers, filters, orders and groups alike; the agreement's row filter AND the asked one; groups that are large enough.
 Differencing is bounded by a fixed rule: where a smallest group is agreed, aggregates may filter by coded fields and the area alone, joined by AND,
-and cut times at whole hours; of one answer's groups a single small one takes the next smallest with it.
+and cut times at whole hours; a group is as small as the fewest values that a measure has in it; of one answer's groups, small ones
+take the next smallest with them until what is hidden is no small group either.
 """
 
 from __future__ import annotations
@@ -104,13 +105,15 @@ def aggregate_question(allowed: Allowed, asked: Mapping[str, Any]) -> dict[str, 
     times = [asked[name] for name in ("from", "until") if asked.get(name) is not None]
     _place_and_time(allowed, bbox=asked.get("bbox") is not None, times=bool(times) or asked.get("datetime") is not None)
     if allowed.smallest_group > 1:
-        _coarse(allowed, asked, times)
+        _coarse(allowed, asked, [*times, *([asked["known_at"]] if asked.get("known_at") is not None else [])])
     kept = {name: asked[name] for name in ("bbox", "datetime", "from", "until", "tz", "known_at") if asked.get(name) is not None}
     condition = all_of(allowed.filter, asked.get("filter"))
     kept |= {"filter": condition} if condition is not None else {}
     measures: dict[str, Any] = {"rows": {"fn": "count"}}
     for number, spec in enumerate(asked["measures"].values()):
         measures |= {f"m{number}_{part}": _part(part, spec.get("field")) for part in parts_of(spec["fn"])}
+        if allowed.smallest_group > 1 and spec.get("field") is not None:
+            measures[f"m{number}_values"] = _part("count", spec["field"])
     by = {f"d{number}": of for number, of in enumerate(asked.get("by", {}).values())}
     return {"measures": measures, "by": by, "limit": allowed.rows + 1, "sources": list(allowed.sources), **kept}
 
@@ -118,6 +121,12 @@ def aggregate_question(allowed: Allowed, asked: Mapping[str, Any]) -> dict[str, 
 def parts_of(fn: str) -> tuple[str, ...]:
     """What a measure's cells hold: an average is a sum and a count."""
     return {"sum": ("count", "sum"), "avg": ("count", "sum")}.get(fn, (fn,))
+
+
+def group_size(row: Mapping[str, Any], measures: int) -> int:
+    """By how many rows a group counts as small or not: an average of 30 rows of which one has a value tells that value."""
+    values = [row.get(f"m{number}_values") for number in range(measures)]
+    return min([int(row["rows"]), *(int(count) for count in values if count)])
 
 
 def _part(part: str, field: str | None) -> dict[str, Any]:

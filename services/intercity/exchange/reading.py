@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from services.intercity.agreements.domain import suppress
 from services.intercity.agreements.reading import Agreement
 from services.intercity.agreements.schemas import SharedDataset
 from services.intercity.exchange.allowed import allowed_of
-from services.intercity.exchange.domain import GEOMETRY, Allowed, Params, Records, aggregate_question, parts_of, records_params
+from services.intercity.exchange.domain import GEOMETRY, Allowed, Params, Records, aggregate_question, group_size, parts_of, records_params
 from services.intercity.exchange.schemas import AggregateAsked, DescribeAsked, RecordsAsked
 from services.intercity.messages.domain import AnswerTooLarge, AnswerUnsound, ForeignOrigin, MessageMalformed, OutsideAgreement
 from services.intercity.state import Gateway
@@ -48,7 +49,7 @@ async def answer(gateway: Gateway, agreement: Agreement, taker: str, operation: 
     Raises `OutsideAgreement`, `ForeignOrigin`, or what the hub finds wrong with the question.
     """
     shared, described = await _shared(gateway, agreement, asked, passage)
-    origin = await _origin(gateway, asked.origin, taker)
+    origin = await _origin(gateway, asked.origin, asked.dataset, taker)
     allowed = allowed_of(agreement, gateway.city, shared, described)
     if origin is not None:
         allowed = _of_origin(allowed, origin)
@@ -73,15 +74,15 @@ async def _shared(gateway: Gateway, agreement: Agreement, asked: Any, passage: P
     return shared, await gateway.catalogue.get(asked.dataset, passage)
 
 
-async def _origin(gateway: Gateway, origin: str | None, taker: str) -> str | None:
-    """The third city whose data are asked for, if its agreement with us names the taker as a recipient."""
+async def _origin(gateway: Gateway, origin: str | None, dataset: str, taker: str) -> str | None:
+    """The third city whose data are asked for, if every agreement by which it gives us the dataset now names the taker as a recipient."""
     if origin in (None, gateway.city):
         return None
-    for agreement in (await gateway.agreements.known()).values():
-        grant = agreement.grant(str(origin))
-        if agreement.peer == origin and agreement.state == "in_force" and grant is not None and taker in grant.onward:
-            return origin
-    raise ForeignOrigin(f"Data of {origin} are not ours to pass on to {taker}.", pointer="/origin")
+    grants = [agreement.grant(str(origin)) for agreement in await gateway.agreements.with_peer(str(origin), datetime.now(UTC))]
+    giving = [grant for grant in grants if grant is not None and grant.dataset(dataset) is not None]
+    if not giving or not all(taker in grant.onward for grant in giving):
+        raise ForeignOrigin(f"Data of {origin} are not ours to pass on to {taker}.", pointer="/origin")
+    return origin
 
 
 def _of_origin(allowed: Allowed, origin: str) -> Allowed:
@@ -150,7 +151,8 @@ async def _cells(
 def _finished(allowed: Allowed, described: Described, plain: Mapping[str, Any], found: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Cells of groups that are large enough, and how many were not."""
     by, measures = plain.get("by", {}), plain["measures"]
-    hidden = suppress([row["rows"] for row in rows], allowed.smallest_group) if allowed.smallest_group > 1 else [False] * len(rows)
+    sizes = [group_size(row, len(measures)) for row in rows]
+    hidden = suppress(sizes, allowed.smallest_group) if allowed.smallest_group > 1 else [False] * len(rows)
     dimensions = {column["name"]: column for column in found["columns"]}
     names = ["rows", *(f"m{number}_{part}" for number, spec in enumerate(measures.values()) for part in parts_of(spec["fn"]))]
     order = [*(f"d{number}" for number in range(len(by))), *names]
