@@ -38,7 +38,7 @@ class Outcome:
 def tour(var: Path, run: dict[str, Any], neighbour: tuple[Path, dict[str, Any]] | None, *, language: str, quick: bool, show: Callable[[str], None]) -> Outcome:
     """One tour of a running city; raises `Refused` if another one is under way there."""
     folder = private_folder(var / "tour")
-    with _alone(folder / "lock"), _sigterm_interrupts(), closing(RunningCity(var, run)) as city, ExitStack() as also:
+    with _alone(folder / "lock"), _signals_interrupt(), closing(RunningCity(var, run)) as city, ExitStack() as also:
         beside = also.enter_context(closing(RunningCity(*neighbour))) if neighbour else None
         story, begun = Story(show, language, 0 if quick else PACE_S), Begun()
         try:
@@ -105,12 +105,15 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM like Ctrl-C; both also where a shell started this in the background."""
+
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
