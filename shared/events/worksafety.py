@@ -49,7 +49,7 @@ class ReleaseConcluded(Event):
 
 
 class GradeChanged(Event):
-    """The grade of a major hazard source changed, because its inventory or the people around it did."""
+    """The grade of a major hazard source changed, because its inventory or the people around it did. R is not told: it gives quantities away."""
 
     type: ClassVar[str] = "worksafety.grade.changed.v1"
     subject_template: ClassVar[str] = "sites/{site}"
@@ -60,8 +60,6 @@ class GradeChanged(Event):
     grade: HazardGrade | None
     """null: no major hazard source (any more)."""
     before: HazardGrade | None
-    index: float
-    """R of GB 18218-2018, 4.3."""
     edition: str
 
 

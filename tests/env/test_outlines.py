@@ -129,6 +129,21 @@ async def test_outlines_are_features_and_only_those_of_the_callers_areas(env: En
     assert (await env.client.get("/collections/env.outlines/items", headers=elsewhere)).json()["numberReturned"] == 0
 
 
+async def test_wind_whose_speed_comes_before_its_direction_turns_nothing_back(env: Env) -> None:
+    now = datetime.now(UTC)
+    await blow(env, "NEAR", 4, 270, now - timedelta(minutes=10))
+    await blow(env, "FAR", 5, 180, now - timedelta(minutes=9), lon=LON + 0.2)
+    await tell(env, reported())
+    ahead = {"station": "NEAR", "time": (now - timedelta(minutes=1)).isoformat()}
+    await env.load([ahead | {"property": "wind_speed", "value": 4.5}])
+    await tell(env, reported(2, rate_kg_s=0.9))
+    kept = await outline(env)
+    assert (kept["wind_station"], kept["wind_from_deg"], kept["wind_speed_m_s"]) == ("NEAR", 270, 4)
+    await env.load([ahead | {"property": "wind_direction", "value": 0}])
+    turned = await outline(env)
+    assert (turned["wind_from_deg"], turned["wind_speed_m_s"]) == (0, 4.5)
+
+
 async def test_loads_of_wind_ask_once_for_active_releases(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an active release: one query after the load, none for other properties."""
     asked: list[str] = []

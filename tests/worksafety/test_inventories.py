@@ -19,7 +19,8 @@ async def test_a_depot_is_graded_as_it_is_loaded_and_tells_of_its_grade(safety: 
     await safety.depot()
     assert grades(safety) == {"430300:S1:U1": (20, 3)}
     told = safety.events("worksafety.grade.%")
-    assert [(one["data"]["grade"], one["data"]["before"], one["data"]["index"]) for one in map(_parsed, told)] == [(3, None, 20)]
+    assert [(one["data"]["grade"], one["data"]["before"]) for one in map(_parsed, told)] == [(3, None)]
+    assert 20 not in _parsed(told[0])["data"].values()  # R gives the quantity away
 
 
 def _parsed(row: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +59,9 @@ async def test_the_calculation_is_shown_step_by_step_to_whoever_may_see_quantiti
     await safety.get("/sites/430300:S1/grade", 403, headers=safety.headers(clearance={"grade": "general", "personal": "none"}))
     await safety.get("/sites/430300:S1/grade", 404, headers=safety.headers(areas=["430302"]))
     shown = await safety.get("/sites/430300:S1")
-    assert [(each["number"], each["grade"]) for each in shown["units"]] == [("U1", 2)]
+    assert [(each["number"], each["grade"], each["r"]) for each in shown["units"]] == [("U1", 2, 80)]
+    general = await safety.get("/sites/430300:S1", headers=safety.headers(clearance={"grade": "general", "personal": "none"}))
+    assert [(each["grade"], each["r"]) for each in general["units"]] == [(2, None)]
 
 
 async def test_wrong_rows_are_rejected_alone_and_rights_hold(safety: Safety) -> None:
@@ -81,6 +84,13 @@ async def test_a_substance_of_a_class_takes_its_figures_from_table_2(safety: Saf
     rows = ({"code": "x-1", "name_zh": "某腐蚀品", "classes": ["J5"]}, {"code": "x-2", "name_zh": "无类"}, {"code": "x-3", "classes": ["W2"]})
     assert reasons(await safety.load("/substances", *rows)) == {1: "no-figures", 2: "missing"}
     assert [(row["critical_t"], row["beta"]) for row in safety.rows("SELECT critical_t, beta FROM substances")] == [(500, 1)]
+
+
+async def test_a_slip_in_a_cas_number_is_found_and_other_figures_than_the_tables_say_whose_they_are(safety: Safety) -> None:
+    rows = [{"code": "gb18218-12"}, {"code": "gb18218-1", "critical_t": 12}, {"code": "x-1", "name_zh": "某物", "cas": "7782-50-6", "classes": ["J5"]}]
+    assert reasons(await safety.load("/substances", *rows)) == {2: "value-error"}
+    kept = {row["code"]: row["source"] for row in safety.rows("SELECT code, source FROM substances")}
+    assert kept["gb18218-12"].startswith("GB 18218-2018") and kept["gb18218-1"] == "as stated by the sender"
 
 
 @pytest.mark.parametrize("rows", [1, 40])

@@ -20,3 +20,16 @@ async def test_a_release_is_reported_revised_and_concluded_with_its_timeline(saf
     assert safety.rows(
         "SELECT DISTINCT envelope->>'regarding' AS regarding FROM outbox WHERE subject = 'sites/430300:S1' AND envelope->>'regarding' <> ''"
     ) == [{"regarding": f"releases/{made['id']}"}]
+
+
+async def test_numbers_that_name_two_substances_are_refused(safety: Safety) -> None:
+    await safety.depot()
+    for stated, pointer, said in (
+        ({"cas": "7782-50-5", "un": "1005"}, "/un", "UN 1005 is Ammonia (CAS 7664-41-7)"),
+        ({"cas": "7782-50-6"}, "/cas", "last digit"),
+    ):
+        refused = await safety.send("/releases", {"site": "430300:S1", **stated}, 422)
+        assert refused["pointer"] == pointer and said in refused["detail"]
+    made = await safety.send("/releases", {"site": "430300:S1", "cas": "7782-50-5", "un": "1017"}, 201)
+    unknown = await safety.send("/releases", {"site": "430300:S1", "cas": "71-43-2", "un": "9999"}, 201)
+    assert (made["un"], unknown["un"]) == ("1017", "9999")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.env.outlines.domain import Wind, great_circle_m, widest_deg
+from services.env.outlines.domain import CALM_M_S, Wind, great_circle_m, widest_deg
 
 RADIUS_M = 30_000.0
 FRESH = timedelta(hours=2)
@@ -21,9 +21,11 @@ _NEAR = text("""
     JOIN series s ON s.property IN ('wind_speed', 'wind_direction') AND s.lon BETWEEN west AND east AND s.lat BETWEEN south AND north
     JOIN LATERAL (
         SELECT time, value FROM observations o
-        WHERE o.series = s.id AND o.time > :since AND o.time <= :now AND o.quality <= 2 ORDER BY o.time DESC LIMIT 1
+        WHERE o.series = s.id AND o.time > :since AND o.time <= :now AND o.quality <= 2 ORDER BY o.time DESC LIMIT :kept
     ) newest ON true
 """)
+KEPT = 10
+"""Newest values of each series: where speed and direction come in loads of their own, one of them is ahead for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,12 @@ async def winds_near(session: AsyncSession, spots: Sequence[Spot], now: datetime
         "north": [spot.lat + north for spot, (_, north) in zip(spots, wide, strict=True)],
     }
     places = {spot.release: (spot.lon, spot.lat) for spot in spots}
-    by_station: dict[tuple[str, str], dict[str, tuple[datetime, float]]] = {}
+    by_station: dict[tuple[str, str], dict[str, dict[datetime, float]]] = {}
     distance: dict[tuple[str, str], float] = {}
-    for row in await session.execute(_NEAR, {**given, "since": now - FRESH, "now": now}):
+    for row in await session.execute(_NEAR, {**given, "since": now - FRESH, "now": now, "kept": KEPT}):
         station = (row.release, row.feature)
         distance[station] = great_circle_m(places[row.release], (row.lon, row.lat))
-        by_station.setdefault(station, {})[row.property] = (row.time, row.value)
+        by_station.setdefault(station, {}).setdefault(row.property, {})[row.time] = row.value
     winds: dict[str, Wind] = {}
     for release, feature in sorted(by_station, key=lambda station: (distance[station], station)):
         wind = _wind(feature, by_station[release, feature])
@@ -63,12 +65,12 @@ async def winds_near(session: AsyncSession, spots: Sequence[Spot], now: datetime
     return winds
 
 
-def _wind(station: str, newest: dict[str, tuple[datetime, float]]) -> Wind | None:
-    """Speed and direction of one moment; a calm has no direction, and needs none."""
-    if "wind_speed" not in newest:
-        return None
-    at, speed = newest["wind_speed"]
-    direction = newest.get("wind_direction")
-    if direction is not None and direction[0] == at:
-        return Wind(direction[1] % 360, speed, station, at)
-    return Wind(None, speed, station, at) if speed < 1 else None
+def _wind(station: str, newest: dict[str, dict[datetime, float]]) -> Wind | None:
+    """The newest moment of which both speed and direction are known; a calm has no direction, and needs none."""
+    speeds, directions = newest.get("wind_speed", {}), newest.get("wind_direction", {})
+    for at, speed in sorted(speeds.items(), reverse=True):
+        if at in directions:
+            return Wind(directions[at] % 360, speed, station, at)
+        if speed < CALM_M_S:
+            return Wind(None, speed, station, at)
+    return None

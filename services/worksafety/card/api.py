@@ -19,6 +19,8 @@ from shared.vocabulary import DataGrade, Personal
 
 router = APIRouter(tags=["on-site card"])
 _QUANTITIES = ("q_now", "q_design", "counted_at")
+_INDEX = "r"
+"""Of a unit that holds one substance, R tells the quantity."""
 
 
 @router.get("/on-site-card", summary="What is stored around a point", response_model=Card)
@@ -57,7 +59,8 @@ def _site(site: Mapping[str, Any], point: tuple[float, float], *, quantities: bo
         {name: value for name, value in substance.items() if name not in hidden} | {"first_aid": first_aid(substance["classes"])}
         for substance in site["substances"]
     ]
-    return {**site, "site": site["id"], "bearing_deg": _bearing(point, site), "substances": held}
+    units = site["units"] if quantities else [unit | {_INDEX: None} for unit in site["units"]]
+    return {**site, "site": site["id"], "bearing_deg": _bearing(point, site), "units": units, "substances": held}
 
 
 def _bearing(point: tuple[float, float], place: Mapping[str, Any]) -> float:

@@ -15,7 +15,7 @@ class CardUnit(BaseModel):
     name: str
     kind: str
     grade: int | None
-    r: float | None
+    r: Annotated[float | None, Field(description="null without the clearance `important`, and where nothing is stored")]
     edition: str | None
 
 

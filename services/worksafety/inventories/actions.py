@@ -71,7 +71,9 @@ def _completed(row: SubstanceIn) -> dict[str, Any]:
         made |= {"critical_t": by_symbol[0], "beta": BETA_BY_CAS.get(row.cas or "", by_symbol[1]), "source": _BY_CLASS}
     columns = ("code", *_FIGURES, "classes", "edition", "source")
     completed = made | stated
-    return {name: completed[name] for name in columns} | {"source": completed["source"] or _STATED}
+    others = any(name in stated and stated[name] != made[name] for name in ("critical_t", "beta"))
+    source = stated.get("source") or (None if others else made["source"]) or _STATED
+    return {name: completed[name] for name in columns} | {"source": source}
 
 
 async def save_inventories(

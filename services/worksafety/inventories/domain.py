@@ -108,6 +108,12 @@ REGULATORS = {HazardGrade.I: "province", HazardGrade.II: "city", HazardGrade.III
 """Who answers for a source of this grade: first grade the province, second the city, third the county, fourth the enterprise itself under the county's eye."""
 
 
+def cas_holds(number: str) -> bool:
+    """Whether the last digit of a CAS registry number is right: the others, counted from the right and weighted 1, 2, 3 …, modulo 10."""
+    *digits, check = map(int, number.replace("-", ""))
+    return sum(weight * digit for weight, digit in enumerate(reversed(digits), start=1)) % 10 == check
+
+
 def exposure_factor(exposed: int | None) -> float:
     """Alpha of table 5 for the permanent population within 500 m; the greatest where it is not known."""
     if exposed is None:

@@ -107,6 +107,5 @@ def _event(unit: Mapping[str, Any], grading: Grading) -> GradeChanged:
         unit=unit["unit"],
         grade=grading.grade,
         before=None if before is None else HazardGrade(before),
-        index=grading.r,
         edition=EDITION,
     )

@@ -7,11 +7,19 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from services.worksafety.inventories.domain import CLASSES
+from services.worksafety.inventories.domain import CLASSES, cas_holds
 from shared.row_models import OffsetTime, PlainText, Reference, RowModel
 
 Registry = Annotated[Reference | None, Field(description="Who gave the numbers; the city itself if not given")]
-Cas = Annotated[str, Field(pattern=r"^[0-9]{2,7}-[0-9]{2}-[0-9]$", description="CAS registry number")]
+
+
+def _registered(value: str) -> str:
+    if not cas_holds(value):
+        raise ValueError("the last digit of this CAS number does not fit the others; look for a slip of the pen")
+    return value
+
+
+Cas = Annotated[str, Field(pattern=r"^[0-9]{2,7}-[0-9]{2}-[0-9]$", description="CAS registry number"), AfterValidator(_registered)]
 Un = Annotated[str, Field(pattern=r"^[0-9]{4}$", description="UN number")]
 Tonnes = Annotated[float, Field(ge=0, le=1e7, description="Tonnes")]
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ulid import ULID
 
 from services.worksafety.models import releases, sites, units
-from services.worksafety.releases.reading import substance_of
+from services.worksafety.releases.reading import other_of, substance_of
 from services.worksafety.releases.schemas import ReleaseReport, ReleaseRevision
 from shared.caller import Caller
 from shared.errors import Conflict, InvalidBody
@@ -33,6 +33,8 @@ async def report(session: AsyncSession, stated: ReleaseReport, caller: Caller, r
     place = await _at_site(session, stated.site, caller) if stated.site else await _at_point(stated, caller, runtime)
     if stated.unit and await session.scalar(select(units.c.id).where(units.c.id == f"{stated.site}:{stated.unit}")) is None:
         raise InvalidBody(f"The site has no unit {stated.unit!r}.", pointer="/unit")
+    if other := await other_of(session, stated.cas, stated.un):
+        raise InvalidBody(f"UN {other.un} is {other.name_en} (CAS {other.cas}), not CAS {stated.cas}. Give the one that is right.", pointer="/un")
     substance = await substance_of(session, stated.cas, stated.un)
     if substance is None:
         raise InvalidBody(f"No substance with the UN number {stated.un} is known here. Name it by its CAS number.", pointer="/un")

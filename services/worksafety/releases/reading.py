@@ -44,6 +44,20 @@ async def substance_of(session: AsyncSession, cas: str | None, un: str | None) -
     return Substance(cas, un, f"CAS {cas}", f"CAS {cas}") if cas else None
 
 
+async def other_of(session: AsyncSession, cas: str | None, un: str | None) -> Substance | None:
+    """The substance that has this UN number, if it is another one than that of the CAS number; None if the two agree or nothing is known of the UN number."""
+    if cas is None or un is None:
+        return None
+    columns = (substances.c.cas, substances.c.un, substances.c.name_zh, substances.c.name_en)
+    query = select(*columns).where(substances.c.un == un, substances.c.cas.is_not(None)).order_by(substances.c.code)
+    recorded = (await session.execute(query)).all()
+    built_in = BY_UN.get(un)
+    known: list[Any] = [*recorded, *([built_in] if built_in and built_in.cas else [])]
+    if not known or cas in {each.cas for each in known}:
+        return None
+    return Substance(known[0].cas, un, known[0].name_zh, known[0].name_en or known[0].name_zh)
+
+
 async def release_of(connection: AsyncSession | AsyncConnection, release_id: str, caller: Caller, *, lock: bool = False) -> RowMapping:
     """A release that exists for the caller, or `NotFound`."""
     query = select(releases).where(releases.c.id == release_id.replace("\0", ""), covers(caller, releases.c.area))

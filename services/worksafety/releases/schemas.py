@@ -7,14 +7,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from services.worksafety.inventories.schemas import Cas, Un
 from shared.coordinates import Crs
 from shared.row_models import AreaCode, OffsetTime, PlainText, Reference, RowModel
 
 Rate = Annotated[float, Field(gt=0, le=1e5, description="kg/s that escape; not given while unknown")]
 Amount = Annotated[float, Field(gt=0, le=1e10, description="kg that may escape at all; not given while unknown")]
 SiteId = Annotated[str, Field(min_length=3, max_length=201, pattern=r"^[A-Za-z0-9._~@+-]+:[A-Za-z0-9._~@+-]+$", description="`<registry>:<number>`")]
-Cas = Annotated[str, Field(pattern=r"^[0-9]{2,7}-[0-9]{2}-[0-9]$", description="CAS registry number")]
-Un = Annotated[str, Field(pattern=r"^[0-9]{4}$", description="UN number")]
 
 
 class ReleaseReport(RowModel):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from services.worksafety.inventories.schemas import Cas
 from shared.row_models import PlainText, Reference, RowModel
 from shared.series import Observed, Property
 from shared.vocabulary import Text
@@ -35,7 +36,7 @@ class SensorIn(RowModel):
     site: Annotated[Reference, Field(description="Number of the site within the registry")]
     property: SensorProperty
     name: PlainText | None = None
-    cas: Annotated[str | None, Field(pattern=r"^[0-9]{2,7}-[0-9]{2}-[0-9]$", description="What a gas detector detects")] = None
+    cas: Annotated[Cas | None, Field(description="What a gas detector detects")] = None
     alarm_low: Annotated[Threshold | None, Field(description="First alarm: told when a value rises above it")] = None
     alarm_high: Annotated[Threshold | None, Field(description="Second alarm")] = None
 

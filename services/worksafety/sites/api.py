@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from sqlalchemy import select
+from sqlalchemy import null, select
 
 from services.worksafety.models import enterprises, grades, sites, units
 from services.worksafety.sites.actions import save_enterprises, save_sites
@@ -17,6 +17,7 @@ from shared.database import Reader, Session
 from shared.errors import NotFound
 from shared.places import covers
 from shared.row_models import Checked, batch_docs, batch_of
+from shared.vocabulary import DataGrade, Personal
 
 router = APIRouter(tags=["sites"])
 Writer = Annotated[Caller, may("worksafety:write")]
@@ -53,7 +54,7 @@ async def load_sites(
 
 @router.get("/sites/{site_id}", summary="A site with its units", response_model=SiteOut)
 async def show_site(site_id: str, reader: Reader, caller: Annotated[Caller, may("worksafety:read", "hub:query")]) -> Any:
-    """A site, whose it is, and the grade of each of its units. The id is `<registry>:<number>`."""
+    """A site, whose it is, and the grade of each of its units; R needs the clearance `important`. The id is `<registry>:<number>`."""
     query = (
         select(sites, enterprises.c.name.label("enterprise_name"))
         .outerjoin(enterprises, enterprises.c.id == sites.c.enterprise)
@@ -62,5 +63,7 @@ async def show_site(site_id: str, reader: Reader, caller: Annotated[Caller, may(
     site = (await reader.execute(query)).mappings().one_or_none()
     if site is None:
         raise NotFound(f"There is no site {site_id[:100]!r}.")
-    graded = select(units, grades.c.r, grades.c.grade).outerjoin(grades, grades.c.unit == units.c.id).where(units.c.site == site["id"]).order_by(units.c.number)
+    important = caller.clearance.covers(DataGrade.IMPORTANT, Personal.NONE)
+    index = grades.c.r if important else null().label("r")
+    graded = select(units, index, grades.c.grade).outerjoin(grades, grades.c.unit == units.c.id).where(units.c.site == site["id"]).order_by(units.c.number)
     return {**site, "units": [dict(unit) for unit in (await reader.execute(graded)).mappings()]}

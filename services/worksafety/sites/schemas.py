@@ -48,7 +48,7 @@ class UnitOut(BaseModel):
     number: str
     name: str
     kind: str
-    r: Annotated[float | None, Field(description="R of GB 18218-2018, 4.3; null where nothing is stored")]
+    r: Annotated[float | None, Field(description="R of GB 18218-2018, 4.3; null where nothing is stored, and without the clearance `important`")]
     grade: Annotated[int | None, Field(description="1 (gravest) to 4; null: no major hazard source")]
 
 
