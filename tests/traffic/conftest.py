@@ -23,6 +23,7 @@ AREAS = """
     ('4303', 'city', '43', '湘潭市', 'administrative', 'cn', '43', '4303', NULL, NULL, 'test'),
     ('430304', 'district', '4303', '岳塘区', 'administrative', 'cn', '43', '4303', '430304',
      '{"type": "Polygon", "coordinates": [[[112.9, 27.7], [113.1, 27.7], [113.1, 27.9], [112.9, 27.9], [112.9, 27.7]]]}', 'test'),
+    ('430302', 'district', '4303', '雨湖区', 'administrative', 'cn', '43', '4303', '430302', NULL, 'test'),
     ('4301', 'city', '43', '长沙市', 'administrative', 'cn', '43', '4301', NULL, NULL, 'test')
 """
 EMPTIED = ("closures", "incidents", "detectors", "observations", "observations_hourly", "series", "outbox", "idempotency")

@@ -78,6 +78,8 @@ async def test_a_line_closes_the_road_that_it_follows(traffic: Traffic) -> None:
         ({"area": "990000"}, 422),
         ({"geometry": {"type": "Point", "coordinates": [20, 20]}}, 422),
         ({"note": "a\u0000b"}, 422),
+        ({"geometry": {"type": "Point", "coordinates": [113, 27.8, 1e308]}}, 422),
+        ({"geometry": {"type": "Polygon", "coordinates": [[[179, 0], [-179, 0], [-179, 50], [179, 50], [179, 0]]]}}, 422),
     ],
 )
 async def test_a_closure_that_cannot_be_is_refused(traffic: Traffic, changes: dict[str, Any], status: int) -> None:
@@ -92,6 +94,18 @@ async def test_who_does_not_cover_the_area_sees_no_closure_and_opens_none(traffi
     await traffic.call("POST", "/closures", {"reason": "works", "geometry": ACROSS}, status=422, headers=elsewhere)
     assert (await traffic.call("GET", "/network/state", headers=elsewhere))["closures"] == []
     assert (await traffic.call("GET", "/collections/traffic.closures/items", headers=elsewhere))["features"] == []
+
+
+async def test_a_token_for_some_areas_closes_no_roads_elsewhere_whatever_area_it_states(traffic: Traffic) -> None:
+    own = traffic.headers(areas=["430302"])
+    stated = {"reason": "works", "geometry": ACROSS, "area": "430302"}
+    refused = await traffic.call("POST", "/closures", stated, status=422, headers=own)
+    assert refused["pointer"] == "/geometry" and "430304" in refused["detail"]
+    mine = await traffic.call("POST", "/closures", stated | {"geometry": {"type": "Point", "coordinates": [113.5, 27.8]}}, status=201, headers=own)
+    wider = await traffic.call("POST", f"/closures/{mine['id']}", {"geometry": ACROSS}, status=422, headers=own)
+    assert wider["pointer"] == "/geometry" and await seconds(traffic) == 100
+    there = await traffic.call("POST", "/closures", {"reason": "works", "geometry": ACROSS}, status=201, headers=traffic.headers(areas=["430304"]))
+    assert there["arcs"] == 54
 
 
 def outline(revision: int, geometry: dict[str, Any], release: str = "R1") -> OutlineComputed:

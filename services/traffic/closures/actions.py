@@ -28,6 +28,8 @@ SHOWN = tuple(column.name for column in closures.columns if column.name not in (
 COLUMNS = tuple(closures.c[name] for name in SHOWN)
 LATEST = timedelta(days=3660)
 """Nothing is planned further ahead."""
+MOST_LOCATED = 1_000
+"""Closed arcs whose area is looked at."""
 
 
 async def open_closure(session: AsyncSession, given: ClosureIn, caller: Caller, runtime: Runtime, now: datetime, closure_id: str) -> RowMapping:
@@ -36,6 +38,7 @@ async def open_closure(session: AsyncSession, given: ClosureIn, caller: Caller, 
     _check_times(begins_at, given.ends_at, now)
     measured = await _measured(runtime.own.roads, geometry)
     area = await _area(runtime, caller, given.area, measured["middle"])
+    await _check_reach(runtime, caller, measured["reached"])
     row = {"id": closure_id, "revision": 1, "reason": given.reason, "note": given.note, "begins_at": begins_at, "ends_at": given.ends_at}
     row |= {"regarding": given.regarding, "area": area, "geometry": geometry, "arcs": measured["arcs"], "network": measured["network"]}
     made = insert(closures).values(**row, extent=_box(measured["box"]), recorded_by=caller.subject).returning(*COLUMNS)
@@ -52,6 +55,7 @@ async def revise_closure(session: AsyncSession, known: RowMapping, given: Revise
     if given.geometry is not None:
         geometry = given.geometry.model_dump()
         measured = await _measured(runtime.own.roads, geometry)
+        await _check_reach(runtime, caller, measured["reached"])
         changes |= {"geometry": geometry, "extent": _box(measured["box"]), "arcs": measured["arcs"], "network": measured["network"]}
     return _told(session, await _updated(session, known["id"], changes, caller.subject), runtime)
 
@@ -130,7 +134,7 @@ def _refuse_unless_open(known: RowMapping) -> None:
 
 
 async def _measured(roads: Roads, geometry: Mapping[str, Any]) -> dict[str, Any]:
-    """What a geometry closes on the network as last known, its box and its middle. Raises `InvalidBody`."""
+    """What a geometry closes on the network as last known, points of that, its box and its middle. Raises `InvalidBody`."""
     return await asyncio.to_thread(_measure, roads.network, geometry)
 
 
@@ -142,11 +146,21 @@ def _measure(network: Any, geometry: Mapping[str, Any]) -> dict[str, Any]:
 
     try:
         shape = geometry_of(geometry)
-        arcs = int(closed_arcs(network, [geometry]).sum()) if network is not None else 0
+        arcs = closed_arcs(network, [geometry]).nonzero()[0] if network is not None else ()
     except BadGeometry as error:
         raise InvalidBody(str(error), pointer="/geometry") from error
     middle = shapely.get_coordinates(shapely.point_on_surface(shape))[0].tolist()
-    return {"arcs": arcs, "network": network.version if network is not None else None, "box": shapely.bounds(shape).tolist(), "middle": tuple(middle)}
+    found = {"arcs": len(arcs), "network": network.version if network is not None else None, "box": shapely.bounds(shape).tolist()}
+    return {**found, "middle": tuple(middle), "reached": _points_of(network, arcs)}
+
+
+def _points_of(network: Any, arcs: Any) -> list[tuple[float, float]]:
+    """Middles of the straight lines between the ends of some of these arcs, spread over all of them."""
+    if not len(arcs):
+        return []
+    some = arcs[:: len(arcs) // MOST_LOCATED + 1]
+    lon, lat = ((each[network.tail[some]] + each[network.head[some]]) / 2 for each in (network.lon, network.lat))
+    return list(zip(lon.tolist(), lat.tolist(), strict=True))
 
 
 def _box(bounds: list[float]) -> ColumnElement[Any]:
@@ -164,6 +178,15 @@ async def _area(runtime: Runtime, caller: Caller, stated: str | None, middle: tu
     if not (caller.sees_area(area) and ("*" in city or area.startswith(tuple(city)))):
         raise InvalidBody(f"The area {area} is not among those of this city that the token covers.", pointer="/area")
     return area
+
+
+async def _check_reach(runtime: Runtime, caller: Caller, reached: list[tuple[float, float]]) -> None:
+    """Whoever is there for some areas closes no roads elsewhere; what lies in no shape, or in one that holds an area of the token, passes."""
+    if caller.everywhere or not reached:
+        return
+    for area in await runtime.areas.locate(reached):
+        if area is not None and not caller.sees_area(area) and not any(own.startswith(area) for own in caller.areas):
+            raise InvalidBody(f"It closes roads in the area {area}, which the token does not cover.", pointer="/geometry")
 
 
 async def _updated(session: AsyncSession, closure_id: str, changes: Mapping[str, Any], by: str) -> RowMapping:

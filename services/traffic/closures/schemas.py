@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -12,6 +13,7 @@ MOST_POINTS = 10_000
 """Points of one geometry."""
 MOST_EVENT_POINTS = 1_000
 """Points of a closure, whose event must stay below 64 KiB."""
+FARTHEST_UP_M = 100_000
 Position = Annotated[list[float], Field(min_length=2, max_length=3)]
 Line = Annotated[list[Position], Field(min_length=2, max_length=MOST_POINTS)]
 Ring = Annotated[list[Position], Field(min_length=4, max_length=MOST_POINTS)]
@@ -73,12 +75,16 @@ def _bounded(geometry: Any) -> Any:
     points = positions(geometry)
     if len(points) > MOST_POINTS:
         raise ValueError(f"at most {MOST_POINTS} points")
+    if any(len(point) > 2 and abs(point[2]) > FARTHEST_UP_M for point in points):
+        raise ValueError("the third number of a position is its height in metres")
     if any(abs(point[0]) > 180 or abs(point[1]) > 90 for point in points):
         raise ValueError("coordinates are longitude and latitude in degrees, WGS 84")
     if geometry.type.endswith("Polygon"):
         rings = geometry.coordinates if geometry.type == "Polygon" else [ring for rings in geometry.coordinates for ring in rings]
         if any(ring[0][:2] != ring[-1][:2] for ring in rings):
             raise ValueError("the rings of a polygon end where they begin (RFC 7946, 3.1.6)")
+        if any(abs(one[0] - other[0]) > 180 for ring in rings for one, other in itertools.pairwise(ring)):
+            raise ValueError("cut what crosses the 180th meridian in two there (RFC 7946, 3.1.9)")
     return geometry
 
 
