@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,37 @@ from shared.runtime import Runtime
 
 AT_ONCE = 8
 """Incidents that one process looks at at the same time; each holds a connection for moments only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a committed event has changed."""
+
+    wanted: int
+    """The work's count of reasons after it."""
+    release: Mapping[str, Any]
+    """Columns of the release with their new values."""
+
+
+class News:
+    """Set when something is said about an incident; kept as long as it is all that was said since the last look."""
+
+    def __init__(self) -> None:
+        self._said: list[Told | None] = []
+        self._event = asyncio.Event()
+
+    def tell(self, told: Told | None) -> None:
+        self._said.append(told)
+        self._event.set()
+
+    async def wait(self, seconds: float) -> list[Told | None]:
+        """What has been said, once something has, or nothing."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        self._event.clear()
+        said, self._said = self._said, []
+        return said
 
 
 class Dispatcher:
@@ -29,12 +60,12 @@ class Dispatcher:
         self.freed = False
         """Whether a unit has become free since work was last claimed."""
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._news: dict[str, asyncio.Event] = {}
+        self._news: dict[str, News] = {}
 
-    def begin(self, incident: str, *, mine: bool) -> None:
-        """Something new is wanted for an incident; `mine`: its claim is ours."""
+    def begin(self, incident: str, *, mine: bool, told: Told | None = None) -> None:
+        """Something new is wanted for an incident; `mine`: its claim is ours; `told`: all that is new, if the look need not read it again."""
         if incident in self._news:
-            self._news[incident].set()
+            self._news[incident].tell(told)
         if mine:
             self.ready.add(incident)
             self.woken.set()
@@ -61,9 +92,9 @@ class Dispatcher:
         self._running[incident] = task
         task.add_done_callback(lambda _: self._ended(incident))
 
-    def news(self, incident: str) -> asyncio.Event:
-        """Set when something is said about the incident while it is looked at."""
-        return self._news.setdefault(incident, asyncio.Event())
+    def news(self, incident: str) -> News:
+        """What is said about the incident while it is looked at."""
+        return self._news.setdefault(incident, News())
 
     def _ended(self, incident: str) -> None:
         self._running.pop(incident, None)

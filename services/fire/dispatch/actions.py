@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from services.fire.dispatch.client import Travel
 from services.fire.dispatch.domain import Candidate
 from services.fire.dispatch.reading import Case
 from services.fire.models import calls, incident_calls, incident_work, incidents, unit_status
+from services.fire.state import Told
 from services.fire.stations.domain import AVAILABLE
 from shared.outbox.record import when_committed
 from shared.runtime import Runtime
@@ -37,7 +38,7 @@ _WANT = text("""
         reroute = kept.reroute OR excluded.reroute, outline_until = coalesce(kept.outline_until, excluded.outline_until),
         claimed_by = CASE WHEN kept.claimed_until > clock_timestamp() THEN kept.claimed_by ELSE excluded.claimed_by END,
         claimed_until = CASE WHEN kept.claimed_until > clock_timestamp() THEN kept.claimed_until ELSE excluded.claimed_until END
-    RETURNING claimed_by = :me
+    RETURNING claimed_by = :me AS mine, wanted
 """).bindparams(
     bindparam("needs", type_=JSONB(none_as_null=True)),
     *_typed("incident me", Text),
@@ -81,16 +82,18 @@ async def want(
     needs: Sequence[dict[str, Any]] | None = None,
     reroute: bool = False,
     patience_s: float | None = None,
+    release: Mapping[str, Any] | None = None,
 ) -> None:
-    """Say that the incident must be looked at again. A first look is made only for `dispatch`.
+    """Say that the incident must be looked at again. A first look is made only for `dispatch`. `release`: columns of the release, if they are all that is new.
 
     The process that says so also claims the work, unless another is at it: after the commit it begins at once.
     """
     dispatcher = runtime.own.dispatcher
     values = {"incident": incident, "dispatch": dispatch, "needs": list(needs) if needs is not None else None, "reroute": reroute, "make": dispatch}
-    found = await session.scalar(_WANT, {**values, "patience_s": patience_s, "me": dispatcher.name, "lease_s": LEASE_S})
+    found = (await session.execute(_WANT, {**values, "patience_s": patience_s, "me": dispatcher.name, "lease_s": LEASE_S})).one_or_none()
     if found is not None:
-        when_committed(session, lambda: dispatcher.begin(incident, mine=found))
+        told = Told(found.wanted, release) if release else None
+        when_committed(session, lambda: dispatcher.begin(incident, mine=found.mine, told=told))
 
 
 async def reserve(session: AsyncSession, names: Sequence[str]) -> set[str]:

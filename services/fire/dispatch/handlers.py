@@ -26,10 +26,12 @@ async def release_reported(envelope: CloudEvent, event: Event | None, session: A
     values = {"report": event.data(), "revision": event.revision}
     kept = insert(releases).values(id=event.release, outline_revision=0, **values)
     newer = kept.on_conflict_do_update(index_elements=["id"], set_=values, where=releases.c.revision < event.revision)
-    if (await session.execute(newer.returning(releases.c.id))).one_or_none() is None:
+    known = select(incidents.c.id).where(incidents.c.release == event.release).scalar_subquery()
+    found = (await session.execute(newer.returning(known.label("incident")))).one_or_none()
+    if found is None:
         return
     runtime: Runtime = session.info["runtime"]
-    incident = await incident_of(session, event.release)
+    incident: str | None = found.incident
     if incident is None:
         opening = Opening(
             kind="hazmat",
@@ -75,8 +77,10 @@ async def outline_computed(_: CloudEvent, event: Event | None, session: AsyncSes
     values = {"outline": event.data(), "outline_revision": event.revision}
     kept = insert(releases).values(id=event.release, revision=0, **values)
     newer = kept.on_conflict_do_update(index_elements=["id"], set_=values, where=releases.c.outline_revision < event.revision)
-    if (await session.execute(newer.returning(releases.c.id))).one_or_none() is not None:
-        await _look_again(session, event.release)
+    incident = select(incidents.c.id).where(incidents.c.release == event.release).scalar_subquery()
+    found = (await session.execute(newer.returning(incident.label("incident")))).one_or_none()
+    if found is not None and found.incident is not None:
+        await want(session, session.info["runtime"], found.incident, release=values)
 
 
 async def outline_lifted(_: CloudEvent, event: Event | None, session: AsyncSession) -> None:

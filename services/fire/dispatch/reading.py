@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, or_, select, text
@@ -100,6 +100,10 @@ class Case:
     def over(self) -> bool:
         """Whether nobody needs to be sent any more."""
         return self.incident["closed_at"] is not None or (self.release is not None and self.release["concluded_at"] is not None)
+
+    def as_told(self, wanted: int, release: Mapping[str, Any]) -> Case:
+        """The case after an event that changed these columns of the release and nothing else."""
+        return replace(self, work={**self.work, "wanted": wanted}, release={**(self.release or {}), **release})
 
     def awaits_outline(self) -> bool:
         known = self.release

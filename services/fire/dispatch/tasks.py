@@ -22,6 +22,7 @@ from services.fire.dispatch.actions import LEASE_S, claim_due, give_back, reserv
 from services.fire.dispatch.client import OFF_ROAD, Place, Travel, travel
 from services.fire.dispatch.domain import Candidate, Need, choose, outstanding, staging, worth_asking
 from services.fire.dispatch.reading import Case, available_units, closed_now, needs_of, read_case
+from services.fire.state import News
 from services.fire.stations.reading import hydrants_near
 from services.fire.stations.schemas import HydrantNear
 from shared.events.fire import UnitsDispatched
@@ -117,7 +118,7 @@ async def _read(session: AsyncSession, case: Case) -> Known:
     return Known(await needs_of(session, case), candidates, hydrants, await closed_now(session))
 
 
-async def _gather(runtime: Runtime, case: Case, known: Known, card: asyncio.Task[Card], news: asyncio.Event) -> tuple[Case, Gathered]:
+async def _gather(runtime: Runtime, case: Case, known: Known, card: asyncio.Task[Card], news: News) -> tuple[Case, Gathered]:
     """Wait for the outline, then ask for the ways around it, then see whether the card has come."""
     case = await _with_outline(runtime, case, news)
     left = [] if case.over or not case.work["dispatch"] else outstanding(known.needs, case.counted)
@@ -146,16 +147,17 @@ async def _card(runtime: Runtime, case: Case) -> Card:
     return await ask_card(runtime, *case.point, patient=case.patient)
 
 
-async def _with_outline(runtime: Runtime, case: Case, news: asyncio.Event) -> Case:
+async def _with_outline(runtime: Runtime, case: Case, news: News) -> Case:
     """The case with the outline, waited for as long as there is patience; it ends at once when it arrives."""
     until = time.monotonic() + case.patience_s
     while case.awaits_outline() and (left := until - time.monotonic()) > 0:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(left):
-                await news.wait()
-        news.clear()
-        async with runtime.sessions() as session:
-            case = await read_case(session, case.id) or case
+        said = await news.wait(left)
+        if said and case.release and all(told is not None and told.wanted == case.wanted + place for place, told in enumerate(said, start=1)):
+            for told in said:
+                case = case.as_told(told.wanted, told.release) if told else case
+        else:
+            async with runtime.sessions() as session:
+                case = await read_case(session, case.id) or case
     return case
 
 
