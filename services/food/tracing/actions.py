@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from math import isnan
@@ -39,15 +39,15 @@ def balance(graph: Graph, start: str) -> Balance:
     whole = whole_of(quantities, flows, graph.moves)
     amounts: dict[Direction, dict[str, float | None]] = {}
     for direction, depths in graph.depths.items():
-        within = [flow for flow in flows if flow.parent in depths and flow.child in depths]
+        within = [flow for flow in flows if flow[0] in depths and flow[1] in depths]
         found, loops = spread(start, quantities[start] if direction == "forward" else 1.0, within, whole, direction)
         if direction == "back":
             found = {lot: None if part is None else part * whole[lot] for lot, part in found.items()}
         amounts[direction] = found
         faults += [Fault("loop", loop[0]) for loop in loops]
     faults = list(dict.fromkeys(faults))
-    known = [flow for flow in flows if flow.parent in inside and flow.child in inside]
-    faults += link_faults([move for move in graph.moves if move.lot in inside], {lot: row.premises for lot, row in graph.lots.items()}, quantities)
+    known = [flow for flow in flows if flow[0] in inside and flow[1] in inside]
+    faults += link_faults([move for move in graph.moves if move[2] in inside], {lot: row.premises for lot, row in graph.lots.items()}, quantities)
     return Balance(graph, known, faults, whole, amounts)
 
 
@@ -88,7 +88,7 @@ def _told(balanced: Balance, start: str, seen: set[str], caller: Caller) -> dict
     lots = {(lot, direction): _lot(balanced, lot, direction, depth, start, places, lot not in ends[direction]) for depth, direction, lot in shown}
     if (start, "back") in lots and (start, "forward") in lots:
         del lots[start, "back"]
-    moves = [move for move in graph.moves if move.event == "" and move.lot in seen and move.premises in places]
+    moves = [move for move in graph.moves if not move[1] and move[2] in seen and move[3] in places]
     faults = [each for each in balanced.faults if (each.lot is None or each.lot in seen) and (each.premises is None or each.premises in places)]
     inside = {lot for depths in graph.depths.values() for lot in depths if lot in graph.lots}
     touched = {graph.lots[lot].premises for lot in inside} | {
@@ -97,7 +97,7 @@ def _told(balanced: Balance, start: str, seen: set[str], caller: Caller) -> dict
     return {
         "lots": list(lots.values()),
         "edges": [_edge(flow, places) for flow in balanced.flows if flow.parent in seen and flow.child in seen],
-        "movements": [_move(balanced, move, start, places) for move in moves],
+        "movements": _movements(balanced, moves, places),
         "premises": [_place(graph.premises[place]) for place in sorted(touched & places)],
         "faults": [each._asdict() for each in faults[:LISTED]],
         "unlisted_faults": max(0, len(faults) - LISTED),
@@ -111,7 +111,13 @@ def _told(balanced: Balance, start: str, seen: set[str], caller: Caller) -> dict
 def _lot(balanced: Balance, lot: str, direction: Direction, depth: int, start: str, places: set[str], end: bool) -> dict[str, Any]:
     row = balanced.graph.lots[lot]
     return {
-        **{name: getattr(row, name) for name in ("id", "product", "name", "made_on", "expires_on", "quantity", "unit")},
+        "id": lot,
+        "product": row.product,
+        "name": row.name,
+        "made_on": row.made_on,
+        "expires_on": row.expires_on,
+        "quantity": row.quantity,
+        "unit": row.unit,
         "premises": row.premises if row.premises in places else None,
         "direction": "start" if lot == start else direction,
         "depth": depth,
@@ -121,23 +127,27 @@ def _lot(balanced: Balance, lot: str, direction: Direction, depth: int, start: s
 
 
 def _edge(flow: Flow, places: set[str]) -> dict[str, Any]:
-    amount = None if isnan(flow.amount) else flow.amount
-    place = flow.premises if flow.premises in places else None
-    return {"from": flow.parent, "to": flow.child, "event": flow.event, "premises": place, "amount": amount, "at": flow.at}
+    parent, child, event, place, amount, at = flow
+    return {"from": parent, "to": child, "event": event, "premises": place if place in places else None, "amount": None if isnan(amount) else amount, "at": at}
 
 
-def _move(balanced: Balance, move: Move, start: str, places: set[str]) -> dict[str, Any]:
-    within = balanced.amounts.get("forward", {}).get(move.lot)
-    return {
-        "kind": move.kind,
-        "lot": move.lot,
-        "premises": move.premises,
-        "partner": move.partner if move.partner in places else None,
-        "quantity": move.quantity,
-        "amount": None if within is None else within * move.quantity / balanced.whole[move.lot],
-        "first_at": move.first_at,
-        "last_at": move.last_at,
-    }
+def _movements(balanced: Balance, moves: Iterable[Move], places: set[str]) -> list[dict[str, Any]]:
+    """Where the lots went. What is gone from a lot has its part of the start in proportion."""
+    whole, amounts = balanced.whole, balanced.amounts.get("forward", {})
+    parts = {lot: amount / whole[lot] for lot, amount in amounts.items() if amount is not None and lot in whole}
+    return [
+        {
+            "kind": kind,
+            "lot": lot,
+            "premises": place,
+            "partner": partner if partner in places else None,
+            "quantity": quantity,
+            "amount": None if (part := parts.get(lot)) is None else part * quantity,
+            "first_at": first_at,
+            "last_at": last_at,
+        }
+        for kind, _, lot, place, partner, quantity, first_at, last_at in moves
+    ]
 
 
 def _place(row: Any) -> dict[str, Any]:

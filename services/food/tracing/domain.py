@@ -8,7 +8,7 @@ event gets q * out(c) / sum of out, and the weight of the step is that over all 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from math import isnan
 from typing import Literal, NamedTuple
@@ -72,43 +72,40 @@ def flows_of(moves: Iterable[Move], units: Mapping[str, str]) -> tuple[list[Flow
     inputs: dict[str, list[Move]] = defaultdict(list)
     outputs: dict[str, list[Move]] = defaultdict(list)
     for move in moves:
-        if move.kind == "input":
-            inputs[move.event].append(move)
-        elif move.kind == "output":
-            outputs[move.event].append(move)
+        kind, event, *_ = move
+        if kind == "input":
+            inputs[event].append(move)
+        elif kind == "output":
+            outputs[event].append(move)
     flows: list[Flow] = []
     faults: list[Fault] = []
     for event in sorted({*inputs, *outputs}):
         into, out = inputs.get(event, []), outputs.get(event, [])
-        faults += _event_faults(event, into, out, units)
-        whole = sum(move.quantity for move in out)
-        mixed = len({units.get(move.lot) for move in out}) > 1
-        for source in into:
-            for made in out:
-                share = float("nan") if mixed else made.quantity / whole
-                flows.append(Flow(source.lot, made.lot, event, made.premises, source.quantity * share, made.last_at))
+        whole, made_in = sum([move.quantity for move in out]), {units.get(move.lot) for move in out}
+        faults += _event_faults(event, into, out, whole, made_in, units)
+        shares = [(made.lot, made.premises, float("nan") if len(made_in) > 1 else made.quantity / whole, made.last_at) for made in out]
+        for _, _, source, _, _, quantity, _, _ in into:
+            flows += [Flow(source, lot, event, premises, quantity * share, at) for lot, premises, share, at in shares]
     return flows, faults
 
 
-def _event_faults(event: str, into: Sequence[Move], out: Sequence[Move], units: Mapping[str, str]) -> Iterable[Fault]:
+def _event_faults(event: str, into: Sequence[Move], out: Sequence[Move], come: float, kinds: Set[str | None], units: Mapping[str, str]) -> list[Fault]:
     if not into or not out:
-        yield Fault("no-inputs" if out else "no-outputs", (out or into)[0].lot, (out or into)[0].premises, event)
-        return
-    kinds = {units.get(move.lot) for move in out}
+        return [Fault("no-inputs" if out else "no-outputs", (out or into)[0].lot, (out or into)[0].premises, event)]
     if len(kinds) > 1:
-        yield Fault("outputs-in-different-units", out[0].lot, out[0].premises, event)
-    elif kinds == {units.get(move.lot) for move in into}:
-        gone, come = sum(move.quantity for move in into), sum(move.quantity for move in out)
-        if come > gone * (1 + TOLERANCE):
-            yield Fault("more-out-than-in", out[0].lot, out[0].premises, event, gone, come)
+        return [Fault("outputs-in-different-units", out[0].lot, out[0].premises, event)]
+    gone = sum([move.quantity for move in into])
+    if come > gone * (1 + TOLERANCE) and kinds == {units.get(move.lot) for move in into}:
+        return [Fault("more-out-than-in", out[0].lot, out[0].premises, event, gone, come)]
+    return []
 
 
 def whole_of(quantities: Mapping[str, float], flows: Iterable[Flow], moves: Iterable[Move]) -> dict[str, float]:
     """How much there is of each lot: what was made, or, if more left it, that; so never more than all of a lot goes on."""
     left: dict[str, float] = defaultdict(float)
-    for move in moves:
-        if move.kind in ("input", "sell", "dispose"):
-            left[move.lot] += move.quantity
+    for kind, _, lot, _, _, quantity, _, _ in moves:
+        if kind in ("input", "sell", "dispose"):
+            left[lot] += quantity
     return {lot: max(quantity, left[lot]) for lot, quantity in quantities.items()}
 
 
@@ -119,22 +116,43 @@ def spread(start: str, initial: float, flows: Iterable[Flow], whole: Mapping[str
     and where an amount cannot be known.
     """
     steps: dict[str, dict[str, float]] = defaultdict(dict)
-    for flow in flows:
-        one, other = (flow.parent, flow.child) if direction == "forward" else (flow.child, flow.parent)
-        if flow.parent in whole:
-            steps[one][other] = steps[one].get(other, 0.0) + flow.amount / whole[flow.parent]
+    for parent, child, _, _, amount, _ in flows:
+        if parent in whole:
+            there = steps[parent if direction == "forward" else child]
+            other = child if direction == "forward" else parent
+            there[other] = there.get(other, 0.0) + amount / whole[parent]
     found: dict[str, float] = defaultdict(float, {start: initial})
     loops = []
-    for loop in reversed(_components(start, steps)):
-        if len(loop) > 1 or loop[0] in steps[loop[0]]:
+    for loop in _without_loops(start, steps) or reversed(_components(start, steps)):
+        if len(loop) > 1 or loop[0] in steps.get(loop[0], ()):
             _solve(loop, steps, found)
             loops.append(sorted(loop))
+        inside = set(loop) if len(loop) > 1 else loop
         for one in loop:
-            inside = set(loop) if len(loop) > 1 else {one}
-            for other, weight in steps[one].items():
+            here = found[one]
+            for other, weight in steps.get(one, {}).items():
                 if other not in inside:
-                    found[other] += found[one] * weight
+                    found[other] += here * weight
     return Spread({lot: None if isnan(amount) else amount for lot, amount in found.items()}, loops)
+
+
+def _without_loops(start: str, steps: Mapping[str, Mapping[str, float]]) -> list[list[str]] | None:
+    """What the start reaches, each after all that leads to it (Kahn 1962), in the form of `_components`; None if some of it is part of itself."""
+    reached, waits = [start], {start: 0}
+    for one in reached:
+        for other in steps.get(one, ()):
+            if other in waits:
+                waits[other] += 1
+            else:
+                waits[other] = 1
+                reached.append(other)
+    ready = [start] if not waits[start] else []
+    for one in ready:
+        for other in steps.get(one, ()):
+            waits[other] -= 1
+            if not waits[other]:
+                ready.append(other)
+    return [[one] for one in ready] if len(ready) == len(reached) else None
 
 
 def _solve(loop: Sequence[str], steps: Mapping[str, Mapping[str, float]], found: dict[str, float]) -> None:
@@ -189,24 +207,25 @@ def link_faults(moves: Iterable[Move], makers: Mapping[str, str], made: Mapping[
     got: dict[tuple[str, str, str], float] = defaultdict(float)
     came: dict[tuple[str, str], float] = defaultdict(float)
     left: dict[tuple[str, str], float] = defaultdict(float)
-    for move in moves:
-        if move.kind == "ship":
-            sent[move.lot, move.premises, move.partner or ""] += move.quantity
-        elif move.kind == "receive":
-            got[move.lot, move.partner or "", move.premises] += move.quantity
-        (came if move.kind in ("receive", "output") else left)[move.lot, move.premises] += move.quantity
-    faults = [fault for link in sorted({*sent, *got}) if (fault := _delivery_fault(*link, sent.get(link, 0.0), got.get(link, 0.0)))]
-    for (lot, place), gone in sorted(left.items()):
+    for kind, _, lot, place, partner, quantity, _, _ in moves:
+        if kind == "ship":
+            sent[lot, place, partner or ""] += quantity
+        elif kind == "receive":
+            got[lot, partner or "", place] += quantity
+        (came if kind in ("receive", "output") else left)[lot, place] += quantity
+    unlike = sorted(link for link in {*sent, *got} if not abs((shipped := sent.get(link, 0.0)) - got.get(link, 0.0)) <= TOLERANCE * shipped)
+    faults = [_delivery_fault(*link, sent.get(link, 0.0), got.get(link, 0.0)) for link in unlike]
+    over = []
+    for (lot, place), gone in left.items():
         there = max(came.get((lot, place), 0.0), made.get(lot, 0.0) if makers.get(lot) == place else 0.0)
         if gone > there * (1 + TOLERANCE):
-            faults.append(Fault("more-left-than-came", lot, place, None, there, gone))
-    return faults
+            over.append(Fault("more-left-than-came", lot, place, None, there, gone))
+    return faults + sorted(over, key=lambda fault: (fault.lot, fault.premises))
 
 
-def _delivery_fault(lot: str, sender: str, receiver: str, shipped: float, received: float) -> Fault | None:
+def _delivery_fault(lot: str, sender: str, receiver: str, shipped: float, received: float) -> Fault:
     if not shipped:
         return Fault("received-not-shipped", lot, receiver, None, shipped, received)
     if not received:
         return Fault("shipped-not-received", lot, sender, None, shipped, received)
-    differ = abs(shipped - received) > TOLERANCE * shipped
-    return Fault("shipped-and-received-differ", lot, receiver, None, shipped, received) if differ else None
+    return Fault("shipped-and-received-differ", lot, receiver, None, shipped, received)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 from collections import namedtuple
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import repeat
 from typing import Any, TypeVar
 
 from sqlalchemy import CTE, CompoundSelect, Integer, Select, Table, Text, and_, any_, collate, func, literal, select, text, union_all
@@ -22,7 +23,7 @@ ROWS = 500_000
 _KEYS = ARRAY(Text)
 _ALONE = text("SELECT set_config('max_parallel_workers_per_gather', '0', true)")
 """For this transaction: starting helpers would take longer than the few thousand index look-ups of a trace."""
-Made = TypeVar("Made")
+Made = TypeVar("Made", bound=tuple[Any, ...])
 Asker = AsyncConnection | AsyncSession
 
 
@@ -51,9 +52,9 @@ async def read_graph(
         for beyond in [row.lot for row in found if row.depth > max_depth]:
             graph.depths[direction].pop(beyond, None)
     ids = sorted({lot for depths in graph.depths.values() for lot in depths})
-    graph.moves = _made(Move._make, await _fetched(asker, _moves(ids, known_at)))
-    graph.lots = await _by_id(asker, lots, {*ids, *(move.lot for move in graph.moves)}, known_at)
-    places = {row.premises for row in graph.lots.values()} | {place for move in graph.moves for place in (move.premises, move.partner) if place}
+    graph.moves = _made(Move, await _fetched(asker, _moves(ids, known_at)))
+    graph.lots = await _by_id(asker, lots, {*ids, *[move[2] for move in graph.moves]}, known_at)
+    places = {row.premises for row in graph.lots.values()} | {move[3] for move in graph.moves} | {move[4] for move in graph.moves if move[4]}
     graph.premises = await _by_id(asker, premises, places, known_at)
     return graph
 
@@ -81,17 +82,19 @@ def _within_reach(starts: Collection[str], direction: Direction, max_depth: int,
 
 
 def _moves(ids: Collection[str], known_at: datetime | None) -> CompoundSelect[Any]:
-    """All that happened to these lots, and the other halves of the transformations they were in; deliveries and sales summed up by kind and places."""
-    all_moves, own = _of(movements, known_at), _of(movements, known_at).alias("own")
-    mine = any_(literal(list(ids), _KEYS))
-    changed = ("input", "output")
-    events = select(own.c.event).where(own.c.lot == mine, own.c.kind.in_(changed))
-    at, quantity = all_moves.c["at"], all_moves.c.quantity
-    keys = all_moves.c.kind, all_moves.c.lot, all_moves.c.premises, all_moves.c.partner
-    ordered = all_moves.c.kind, literal("", Text), *keys[1:]
-    moved = select(*ordered, func.sum(quantity), func.min(at), func.max(at)).where(all_moves.c.lot == mine, all_moves.c.kind.notin_(changed)).group_by(*keys)
-    changes = all_moves.c.kind, all_moves.c.event, *keys[1:], quantity, at, at.label("last_at")
-    made = select(*changes).where(all_moves.c.event.in_(events), all_moves.c.kind.in_(changed))
+    """All that happened to these lots, and the other halves of the transformations they were in; deliveries and sales summed up by kind and places.
+
+    The lots' movements are read once. The events go into the last part as an array, which is looked up in the index; of a subselect, the planner would
+    rather read the whole table.
+    """
+    all_moves, changed = _of(movements, known_at), ("input", "output")
+    columns = [all_moves.c[name] for name in ("kind", "event", "lot", "premises", "partner", "quantity", "at")]
+    mine = select(*columns).where(all_moves.c.lot == any_(literal(list(ids), _KEYS))).cte("mine").prefix_with("MATERIALIZED")
+    keys = mine.c.kind, mine.c.lot, mine.c.premises, mine.c.partner
+    sums = func.sum(mine.c.quantity), func.min(mine.c["at"]), func.max(mine.c["at"])
+    moved = select(mine.c.kind, literal("", Text), *keys[1:], *sums).where(mine.c.kind.notin_(changed)).group_by(*keys)
+    events = func.array(select(mine.c.event).where(mine.c.kind.in_(changed)).distinct().scalar_subquery())
+    made = select(*columns, all_moves.c["at"].label("last_at")).where(all_moves.c.event == any_(events), all_moves.c.kind.in_(changed))
     return union_all(moved, made)
 
 
@@ -100,7 +103,7 @@ async def _by_id(asker: Asker, table: Table, ids: Collection[str], known_at: dat
     names = [column.name for column in table.columns if column.name not in ("recorded_at", "recorded_by", "registry", "number", "address", "postal_code")]
     found = await _fetched(asker, select(*(source.c[name] for name in names)).where(source.c.id == any_(literal(sorted(ids), _KEYS))))
     made: Any = namedtuple("made", names)  # type: ignore[misc]  # the names are those of the table
-    return dict(zip((row[0] for row in found), _made(made._make, found), strict=True))
+    return dict(zip((row[0] for row in found), _made(made, found), strict=True))
 
 
 async def _fetched(asker: Asker, statement: Select[Any] | CompoundSelect[Any]) -> list[Any]:
@@ -113,11 +116,11 @@ async def _fetched(asker: Asker, statement: Select[Any] | CompoundSelect[Any]) -
     return rows
 
 
-def _made(make: Callable[[Any], Made], rows: list[Any]) -> list[Made]:
-    """Objects of rows; none of them is garbage, so that the collector need not walk the process again and again."""
+def _made(kind: type[Made], rows: list[Any]) -> list[Made]:
+    """Named tuples of rows; none of them is garbage, so that the collector need not walk the process again and again."""
     gc.disable()
     try:
-        return list(map(make, rows))
+        return list(map(tuple.__new__, repeat(kind), rows))  # as `_make` does, without a Python call for each
     finally:
         gc.enable()
 
