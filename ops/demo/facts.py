@@ -27,6 +27,8 @@ PLANTS = (
     ("S5", "E5", "雨湖自来水厂", 210, (("U1", "加氯间", "storage", (("7782-50-5", 3, 2),)),)),
 )
 """Site, enterprise, name, people within 500 m, units with substances: CAS number, design maximum and present quantity in tonnes."""
+NEAR_A_ROAD = 0.002
+"""Degrees from a town's place, which lies on a road or beside one: whoever drives there or from there must reach it."""
 CREWS = ("engine", "engine", "ladder", "rescue_squad", "chief", "medic", "medic", "support")
 MEASURED = {"pm25": 3600, "pm10": 3600, "so2": 3600, "no2": 3600, "co": 3600, "o3": 3600, "wind_speed": None, "wind_direction": None, "temperature": None}
 """What a station measures, and the interval in seconds; instants have none."""
@@ -58,7 +60,7 @@ def _plants(near: Sequence[tuple[str, tuple[float, float]]], chance: random.Rand
     enterprises, sites, units, inventories = [], [], [], []
     for town, (site, enterprise, name, exposed, parts) in zip(near[1:], PLANTS, strict=False):
         enterprises.append({"number": enterprise, "name": name, "area": town[0]})
-        sites.append({"number": site, "enterprise": enterprise, "name": name, "exposed": exposed, **_beside(town, chance)})
+        sites.append({"number": site, "enterprise": enterprise, "name": name, "exposed": exposed, **_beside(town, chance, NEAR_A_ROAD)})
         for unit, words, kind, substances in parts:
             units.append({"site": site, "number": unit, "name": words, "kind": kind})
             inventories += [{"site": site, "unit": unit, "substance": cas, "q_design": design, "q_now": now} for cas, design, now in substances]
@@ -76,7 +78,7 @@ def _brigade(near: Sequence[tuple[str, tuple[float, float]]], chance: random.Ran
     stations, units, hydrants = [], [], []
     for number, town in enumerate(near[:16:2], start=1):
         code = f"fs-{number:02}"
-        stations.append({"code": code, "name_zh": f"消防救援{number}站", "name_en": f"Fire station {number}", **_beside(town, chance, 0.004)})
+        stations.append({"code": code, "name_zh": f"消防救援{number}站", "name_en": f"Fire station {number}", **_beside(town, chance, NEAR_A_ROAD)})
         units += [
             {"code": f"{code}-{kind}-{place}", "kind": kind, "station": code, "capabilities": SKILLS.get(kind)} for place, kind in enumerate(CREWS, start=1)
         ]

@@ -40,7 +40,7 @@ get "$DUTY" "{hub}/lookups/worksafety.on-site-card?lon={lon}&lat={lat}&radius_m=
 # 5 没有交通服务 · without traffic
 CALL="by-hand-$(date +%s)"
 kill -9 "$(field "['services']['traffic']['pid']" < "$VAR_DIR/run.json")"
-send POST "$FIRE" {fire}/calls '{{"number": "'"$CALL"'", "kind": "structure_fire", "priority": "emergency", "received_at": "'"$(moment)"'", "lon": {fire_lon}, "lat": {fire_lat}, "crs": "wgs84", "area": "{fire_area}"}}' >/dev/null
+send POST "$FIRE" {fire}/calls '{{"number": "'"$CALL"'", "kind": "structure_fire", "priority": "emergency", "received_at": "'"$(moment)"'", "lon": {fire_lon}, "lat": {fire_lat}, "crs": "wgs84"}}' >/dev/null
 S=$(get "$FIRE" "{fire}/collections/fire.incidents/items?filter=kind%3D%27structure_fire%27&sortby=-opened_at&limit=1" | field "['features'][0]['id']")
 send POST "$FIRE" "{fire}/incidents/$S/dispatch" '{{}}' >/dev/null
 send POST "$DUTY" {hub}/aggregate '{{"dataset": "traffic.closures", "measures": {{"closures": {{"fn": "count"}}}}}}' | field "['coverage']"

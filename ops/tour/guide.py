@@ -88,10 +88,7 @@ def _put_right(story: Story, city: RunningCity, begun: Begun) -> None:
 def _script(city: RunningCity, var: Path, begun: Begun) -> str | None:
     if not begun.site:
         return None
-    try:
-        return by_hand(city, var, begun.site, leak.elsewhere(city, begun))
-    except Refused:
-        return None
+    return by_hand(city, var, begun.site, leak.elsewhere(city, begun))
 
 
 @contextmanager

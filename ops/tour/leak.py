@@ -9,6 +9,7 @@ from typing import Any
 
 import shapely
 
+from ops.demo.cities import CITIES
 from ops.hub import Refused, call
 from ops.tour.city import RunningCity, unbroken
 from ops.tour.state import Begun, fire_incident_of, now
@@ -16,6 +17,8 @@ from ops.tour.story import Story
 
 PLANT = "湘江氯碱厂"
 NOTE = "演练：liandong tour / exercise of the tour"
+QUARTER_DEG = 0.04
+"""From the core to the middle of a quarter."""
 WITHIN_S = 20.0
 RESTARTS_WITHIN_S = 60.0
 
@@ -37,7 +40,7 @@ def overview(story: Story, city: RunningCity) -> None:
 def leak(story: Story, city: RunningCity, begun: Begun) -> None:
     with story.step("leak", "氯碱厂液氯泄漏", "Chlorine escapes at the plant"):
         sites = city.rows("worksafety-system", "worksafety", "worksafety.sites", filter=f"name = '{PLANT}'", limit=1)
-        if not sites:
+        if not sites or city.code not in CITIES:
             raise Refused(f"There is no {PLANT} here: the tour needs a city that was furnished (DEMO=on).")
         begun.site = sites[0]
         report = {"site": begun.site["id"], "unit": "U1", "cas": "7782-50-5", "rate_kg_s": 0.8, "note": NOTE}
@@ -154,12 +157,11 @@ def without_traffic(story: Story, city: RunningCity, begun: Begun) -> None:
 
 
 def elsewhere(city: RunningCity, begun: Begun) -> dict[str, Any]:
-    """Where the second incident is: near the demo's fire station that lies farthest from the plant."""
-    stations = [row for row in city.rows("fire-system", "fire", "fire.stations", limit=500) if row["code"].startswith("fs-") and row["lon"] is not None]
-    if not stations:
-        raise Refused("There are no fire stations of the demo here (DEMO=on).")
-    far = max(stations, key=lambda row: math.dist((row["lon"], row["lat"]), (begun.site["lon"], begun.site["lat"])))
-    return {"lon": round(far["lon"] + 0.004, 5), "lat": round(far["lat"] + 0.003, 5), "area": far["area"]}
+    """Where the second incident is: on the demo's streets, in the quarter that lies farthest from the plant."""
+    demo = CITIES[city.code]
+    quarters = [(demo.lon + east, demo.lat + north) for east in (-QUARTER_DEG, QUARTER_DEG) for north in (-QUARTER_DEG, QUARTER_DEG)]
+    lon, lat = max(quarters, key=lambda place: math.dist(place, (begun.site["lon"], begun.site["lat"])))
+    return {"lon": round(lon, 5), "lat": round(lat, 5)}
 
 
 def _coverage_of_closures(city: RunningCity) -> dict[str, Any]:
