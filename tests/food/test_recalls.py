@@ -57,7 +57,19 @@ async def test_progress_is_reported_premises_by_premises_and_a_finished_recall_c
     closed = await post(kitchen, f"{path}/close", {})
     assert closed.status_code == 200 and closed.json()["closed_at"]
     assert (await post(kitchen, f"{path}/close", {})).json()["closed_at"] == closed.json()["closed_at"]
+    again = await post(kitchen, f"{path}/premises/progress:mill", {"finished_at": None})
+    assert again.status_code == 409 and "closed" in again.json()["detail"]
     assert chain.registry == "progress"
+
+
+async def test_a_recall_is_not_finished_before_it_was_heard_of(kitchen: Food):
+    await (await Chain(kitchen, "order").begin()).rice()
+    path = f"/recalls/{(await post(kitchen, '/recalls', recall('order:rice'))).json()['id']}/premises/order:shop"
+    early, late = (KNOWN.isoformat(), (KNOWN + timedelta(hours=1)).isoformat())
+    assert (await post(kitchen, path, {"finished_at": early})).status_code == 200
+    refused = await post(kitchen, path, {"informed_at": late})
+    assert (refused.status_code, refused.json()["pointer"]) == (422, "/informed_at")
+    assert (await post(kitchen, path, {"informed_at": late, "finished_at": late})).status_code == 200
 
 
 async def test_a_recall_is_seen_where_it_or_its_premises_lie(kitchen: Food):

@@ -62,6 +62,8 @@ async def test_what_cannot_be_read_or_compared_is_rejected_with_its_member(kitch
         check("f", tested_at=(RECENTLY + timedelta(days=2)).isoformat()),
         check("g", result="1e400"),
         check("h", analyte="unheard_of", unit="mg/L"),
+        check("i", result="20000000"),
+        check("j", tested_at=(RECENTLY - timedelta(days=2)).isoformat()),
     )
     assert [(error["code"], error["pointer"].split("/")[-1]) for error in found["errors"]] == [
         ("unit-mismatch", "unit"),
@@ -71,7 +73,11 @@ async def test_what_cannot_be_read_or_compared_is_rejected_with_its_member(kitch
         ("unknown-laboratory", "laboratory"),
         ("time-out-of-range", "tested_at"),
         ("unreadable-result", "result"),
+        ("impossible-result", "result"),
+        ("time-out-of-range", "tested_at"),
     ]
+    early = await place.load("samples", sample("S-2", made_on=(RECENTLY + timedelta(days=3)).date().isoformat()))
+    assert [error["pointer"] for error in early["errors"]] == ["/0/made_on"]
     assert [row["verdict"] for row in place.tests()] == ["not_assessed"]
 
 

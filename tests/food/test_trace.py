@@ -63,6 +63,13 @@ def amounts(trace: dict[str, Any], registry: str) -> dict[str, float]:
     return {each["id"].removeprefix(f"{registry}:"): each["amount"] for each in trace["lots"]}
 
 
+async def test_a_lot_is_made_before_it_is_recorded_and_keeps_the_unit_in_which_it_moved(kitchen: Food):
+    chain = await (await Chain(kitchen, "units").begin()).rice()
+    assert reasons(await chain.load("lots", lot("later", made_on="2099-01-01"))) == {0: "time-out-of-range"}
+    found = await chain.load("lots", lot("rice", quantity=80, unit="piece"), lot("bran", quantity=0.03, unit="t"), correct="true")
+    assert (counts(found), reasons(found)) == ((0, 1, 0, 1), {0: "unit-mismatch"})
+
+
 async def test_references_that_lead_nowhere_are_rejected_row_by_row(kitchen: Food):
     chain = await Chain(kitchen, "references").begin()
     found = await chain.load("lots", lot("a"), lot("b", "nowhere"), lot("c", unit="furlong"), lot("d", made_on="2026-02-01", expires_on="2026-01-01"))

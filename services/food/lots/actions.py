@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import Text, any_, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.food.lots.domain import in_unit_of_record
+from services.food.lots.domain import in_unit_of_record, unmade
 from services.food.lots.schemas import LotIn, MovementIn
 from services.food.models import lots, movements, premises
 from services.food.premises.actions import identifier
@@ -34,8 +34,11 @@ async def known_lots(session: AsyncSession, ids: Collection[str]) -> dict[str, A
     return {found.id: found for found in await session.execute(select(*columns).where(wanted))} if ids else {}
 
 
-async def save_lots(session: AsyncSession, batch: Checked[LotIn], caller: Caller, city: str, *, correct: bool) -> LoadAnswer:
-    """Take new lots of known premises and, if `correct`, new facts about known ones."""
+async def save_lots(session: AsyncSession, batch: Checked[LotIn], caller: Caller, city: str, now: datetime, *, correct: bool) -> LoadAnswer:
+    """Take new lots of known premises and, if `correct`, new facts about known ones; what has moved in kilograms is not counted in pieces afterwards."""
+    for number, row in list(batch.rows.items()):
+        if fault := unmade(row.made_on, now):
+            batch.reject(number, "made_on", "time-out-of-range", fault)
     named = {number: identifier(row.registry or city, row.premises) for number, row in batch.rows.items()}
     known = await known_premises(session, set(named.values()))
     rows: dict[int, dict[str, Any]] = {}
@@ -48,10 +51,25 @@ async def save_lots(session: AsyncSession, batch: Checked[LotIn], caller: Caller
         facts = row.model_dump(include={"number", "product", "name", "made_on", "expires_on"})
         made = {"premises": named[number], "quantity": quantity, "unit": unit}
         rows[number] = {"id": identifier(registry, row.number), "registry": registry, **facts, **made}
+    if correct:
+        for number in await _counted_otherwise(session, rows):
+            batch.reject(number, "unit", "unit-mismatch", "It has moved, counted in another unit. Record it anew under another number.")
+            del rows[number]
     mine = lots.c.premises.in_(select(premises.c.id).where(covers(caller, premises.c.area)))
     merged = await merge(session, lots, rows, key=("id",), recorded_by=caller.subject, correct=correct, correctable=mine)
     merged.explain(batch, "number")
     return batch.answer(merged.taken, merged.corrected, merged.duplicates)
+
+
+async def _counted_otherwise(session: AsyncSession, rows: Mapping[int, Mapping[str, Any]]) -> list[int]:
+    """The rows that would change the unit of a lot that has moved."""
+    known = await known_lots(session, {row["id"] for row in rows.values()})
+    other = {number: row["id"] for number, row in rows.items() if row["id"] in known and known[row["id"]].unit != row["unit"]}
+    if not other:
+        return []
+    wanted = movements.c.lot == any_(literal(sorted(set(other.values())), ARRAY(Text)))
+    moved = set(await session.scalars(select(movements.c.lot).where(wanted).distinct()))
+    return [number for number, lot in other.items() if lot in moved]
 
 
 async def save_movements(session: AsyncSession, batch: Checked[MovementIn], caller: Caller, city: str, now: datetime, *, correct: bool) -> LoadAnswer:

@@ -39,6 +39,7 @@ async def load_lots(
     session: Session,
     once: Repeatable,
     caller: Writer,
+    now: Now,
     slot: LoadSlot,
     batch: Annotated[Checked[LotIn], batch_of(LotIn)],
     correct: Correct = False,
@@ -47,7 +48,7 @@ async def load_lots(
     city = request.app.state.runtime.settings.city
 
     async def work() -> LoadAnswer:
-        return await save_lots(session, batch, caller, city, correct=correct)
+        return await save_lots(session, batch, caller, city, now, correct=correct)
 
     return await once(work, body_digest=batch.digest)
 

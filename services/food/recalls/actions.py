@@ -14,7 +14,7 @@ from ulid import ULID
 from services.food.lots.domain import in_unit_of_record
 from services.food.models import notices, recall_lots, recall_premises, recalls
 from services.food.premises.actions import identifier
-from services.food.recalls.domain import is_news, start_by
+from services.food.recalls.domain import is_news, out_of_order, start_by
 from services.food.recalls.reading import read_recall, sees
 from services.food.recalls.schemas import ProgressIn, RecallIn
 from services.food.tracing.actions import balance, seen_lots
@@ -108,8 +108,13 @@ async def save_progress(session: AsyncSession, recall: str, place: str, progress
     if progress.returned is not None and progress.unit is not None:
         given["returned"], given["unit"] = in_unit_of_record(progress.returned, progress.unit)
     mine = (recall_premises.c.id == f"{recall}~{place}") & sees(caller, recall_premises.c.premises)
-    if not await session.scalar(select(recall_premises.c.id).where(mine).with_for_update()):
+    known = (await session.execute(select(recall_premises).where(mine).with_for_update())).mappings().one_or_none()
+    if known is None:
         raise NotFound("There is no such recall at these premises.")
+    if await session.scalar(select(recalls.c.closed_at).where(recalls.c.id == recall).with_for_update(read=True)):
+        raise Conflict("The recall is closed. Open another one.")
+    if fault := out_of_order({**known, **given}):
+        raise InvalidBody("It would have been finished before that.", pointer=f"/{fault}")
     if given:
         await session.execute(update(recall_premises).where(mine).values(**given, recorded_by=caller.subject))
     return await read_recall(session, recall, caller, now)
@@ -118,6 +123,7 @@ async def save_progress(session: AsyncSession, recall: str, place: str, progress
 async def close_recall(session: AsyncSession, recall: str, caller: Caller, now: datetime) -> dict[str, Any]:
     """End a recall of the caller's areas. Raises `NotFound`, or `Conflict` if some premises are not finished."""
     found = await read_recall(session, recall, caller, now)
+    await session.execute(select(recalls.c.id).where(recalls.c.id == recall).with_for_update())  # a report of progress waits
     if not caller.sees_area(found["area"]):
         raise NotFound(f"There is no recall {recall[:100]!r}.")
     unfinished = recall_premises.c.finished_at.is_(None)

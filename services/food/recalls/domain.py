@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 GRADES = ("I", "II", "III")
 START_WITHIN = {"I": timedelta(hours=24), "II": timedelta(hours=48), "III": timedelta(hours=72)}
@@ -20,6 +22,12 @@ _OUTBREAK = re.compile(r"\boutbreak\b|暴发", re.IGNORECASE)
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _NOT_IN_NUMBERS = re.compile(r"[^A-Za-z0-9._~@+-]+")
 _TAG = re.compile(r"<[^<>]{0,2000}>")
+
+
+def out_of_order(progress: Mapping[str, Any]) -> str | None:
+    """Which of `informed_at` and `removed_at` lies after `finished_at`, if one does."""
+    end = progress["finished_at"]
+    return next((name for name in ("informed_at", "removed_at") if end and progress[name] and progress[name] > end), None)
 
 
 def start_by(grade: str, known_since: datetime) -> datetime:

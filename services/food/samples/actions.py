@@ -11,9 +11,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.food.lots.actions import known_lots
+from services.food.lots.domain import unmade
 from services.food.models import laboratories, premises, samples, tests
 from services.food.premises.actions import identifier
-from services.food.samples.domain import readings_of, unit_of
+from services.food.samples.domain import beyond_all, readings_of, unit_of
 from services.food.samples.judging import JUDGED, day_of, failures, judge_again, supersede, verdict
 from services.food.samples.schemas import SampleIn, TestIn
 from services.food.samples.tables import DIMENSIONS
@@ -32,6 +33,8 @@ async def save_samples(session: AsyncSession, batch: Checked[SampleIn], caller: 
     for number, row in list(batch.rows.items()):
         if fault := misdated(row.taken_at, now):
             batch.reject(number, "taken_at", "time-out-of-range", fault)
+        elif unmade(row.made_on, row.taken_at):
+            batch.reject(number, "made_on", "time-out-of-range", f"It was taken on {row.taken_at.date()}, before it was made.")
     places = await _places(session, batch, caller, runtime)
     known = await known_lots(session, {identifier(row.registry or city, row.lot) for row in batch.rows.values() if row.lot})
     rows: dict[int, dict[str, Any]] = {}
@@ -88,6 +91,8 @@ async def save_tests(session: AsyncSession, batch: Checked[TestIn], caller: Call
             batch.reject(number, "sample", "unknown-sample", f"No sample {row.sample!r} is recorded. Load samples before tests.")
         elif by not in labs:
             batch.reject(number, "laboratory", "unknown-laboratory", f"No laboratory {row.laboratory!r} is recorded. Load laboratories first.")
+        elif row.tested_at < taken[of].taken_at:
+            batch.reject(number, "tested_at", "time-out-of-range", f"The sample was taken at {taken[of].taken_at.isoformat()}, after that.")
         else:
             own = {"id": identifier(registry, row.number), "registry": registry, "sample": of, "laboratory": by}
             facts = row.model_dump(include={"number", "analyte", "method", "result", "unit", "detection_limit", "uncertainty", "tested_at"})
@@ -121,7 +126,9 @@ def _unreadable(row: TestIn, now: datetime) -> tuple[str, str, str] | None:
             f"{row.unit} ({unit.dimension}) cannot be converted to {', '.join(sorted(comparable))}, in which {row.analyte} is limited.",
         )
     try:
-        readings_of(row.result, Decimal(row.detection_limit) if row.detection_limit else None)
+        readings = readings_of(row.result, Decimal(row.detection_limit) if row.detection_limit else None)
+        if beyond_all(readings, unit):
+            return "result", "impossible-result", f"{row.result[:100]} {row.unit} is more than the whole. Look at the unit."
     except ValueError as error:
         return "result", "unreadable-result", f"{error}."
     return None

@@ -91,6 +91,11 @@ def _reading(text: str, detection_limit: Decimal | None) -> Reading:
     raise ValueError(f"{text[:40]!r} is neither a number, '<' and a number, '<LOD', '未检出' nor 'present'")
 
 
+def beyond_all(readings: Iterable[Reading], unit: Unit) -> bool:
+    """Whether more of the analyte would be there than of the food: over 1 g/g."""
+    return unit.dimension == "mass/mass" and any(_EXACT.multiply(each.value, unit.factor) > 1 for each in readings)
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """What a standard allows of an analyte in a category of food."""
