@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from ulid import ULID
 from services.fire.roads.client import Roads
 from shared.runtime import Runtime
 
+AHEAD_S = 2.0
 AT_ONCE = 8
 """Incidents that one process looks at at the same time; each holds a connection for moments only."""
 
@@ -59,6 +60,8 @@ class Dispatcher:
         self.woken = asyncio.Event()
         self.freed = False
         """Whether a unit has become free since work was last claimed."""
+        self.ahead: dict[str, asyncio.Task[Any]] = {}
+        """Cards by release, asked for when its report came, while the handler writes."""
         self._running: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, News] = {}
 
@@ -69,6 +72,18 @@ class Dispatcher:
         if mine:
             self.ready.add(incident)
             self.woken.set()
+
+    def ask_ahead(self, release: str, ask: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Begin to ask for the card of a release, unless many are asked for already; who does not take it within `AHEAD_S` asks anew."""
+        if len(self.ahead) >= AT_ONCE // 2 or release in self.ahead:
+            return
+        task = self.ahead[release] = asyncio.create_task(ask())
+        asyncio.get_running_loop().call_later(AHEAD_S, self._forget, release, task)
+
+    def _forget(self, release: str, task: asyncio.Task[Any]) -> None:
+        task.cancel()
+        if self.ahead.get(release) is task:
+            del self.ahead[release]
 
     def unit_freed(self) -> None:
         """Incidents that are short of units are looked at at once."""
@@ -103,7 +118,7 @@ class Dispatcher:
 
     async def aclose(self) -> None:
         """End what is under way; whoever claims it next does it again."""
-        running = list(self._running.values())
+        running = [*self._running.values(), *self.ahead.values()]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)

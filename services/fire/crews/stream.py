@@ -116,6 +116,7 @@ async def _page(runtime: Runtime, unit: str, caller: Caller, after: int) -> Sequ
     """What follows; None while the database does not answer."""
     try:
         async with runtime.sessions() as session:
+            await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})  # one statement: no round trips around it
             return await messages_for(session, unit, caller, after, PAGE)
     except (SQLAlchemyError, OSError, TimeoutError):
         return None

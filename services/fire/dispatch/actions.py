@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Boolean, DateTime, Double, Integer, Text, bindparam, func, literal, select, text, update
+from sqlalchemy import BindParameter, Boolean, DateTime, Double, Integer, SmallInteger, Text, bindparam, func, literal, select, text, update
 from sqlalchemy import case as when
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.fire.calls.actions import identifier, sum_up
+from services.fire.calls.domain import GOOD, Response, summed_up
 from services.fire.dispatch.client import Travel
 from services.fire.dispatch.domain import Candidate
 from services.fire.dispatch.reading import Case
-from services.fire.models import calls, incident_calls, incident_work, incidents, unit_status
+from services.fire.models import incident_work, unit_status
 from services.fire.state import Told
 from services.fire.stations.domain import AVAILABLE
 from shared.outbox.record import when_committed
@@ -56,7 +57,14 @@ _CLAIM = text("""
     ) RETURNING incident
 """).bindparams(*_typed("me", Text), *_typed("lease_s", Double), *_typed("short", Boolean), *_typed("most", Integer))
 _SEND = text("""
-    WITH sent AS (
+    WITH called AS (
+        INSERT INTO calls (id, registry, number, incident, kind, priority, received_at, area, lon, lat, units, dispatched_at, handling_s, quality, recorded_by)
+        SELECT :call, :registry, :number, id, kind, priority, opened_at, area, lon, lat, cardinality(:units), :now, :handling_s, :quality, :by
+        FROM incidents WHERE id = :incident AND :new
+        ON CONFLICT DO NOTHING RETURNING id
+    ), joined AS (
+        INSERT INTO incident_calls (call, incident) SELECT :call, :incident WHERE :new ON CONFLICT DO NOTHING
+    ), sent AS (
         INSERT INTO assignments (incident, unit, assigned_at, first, travel_s, travel_times)
         SELECT :incident, given.unit, :now, :first, given.travel_s, :source FROM unnest(:units, CAST(:travel_s AS float8[])) AS given (unit, travel_s)
     ), told AS (
@@ -66,11 +74,21 @@ _SEND = text("""
         INSERT INTO responses (id, call, unit, unit_kind, dispatched_at, quality, recorded_by)
         SELECT :call || ':' || given.unit, :call, given.unit, given.kind, :now, 1, :by FROM unnest(:units, :kinds) AS given (unit, kind)
         ON CONFLICT (id) DO NOTHING
+    ), moved AS (
+        UPDATE unit_status SET state = 'dispatched', state_at = :now, incident = :incident, recorded_by = :by WHERE unit = ANY(:units)
     )
-    UPDATE unit_status SET state = 'dispatched', state_at = :now, incident = :incident, recorded_by = :by WHERE unit = ANY(:units)
+    UPDATE incidents SET units = units + cardinality(:units), dispatched_at = coalesce(dispatched_at, :now),
+        state = CASE state WHEN 'open' THEN 'dispatched' ELSE state END, call = :call, recorded_by = :by
+    WHERE id = :incident RETURNING EXISTS (SELECT FROM called)
 """).bindparams(
-    *_typed("units kinds", ARRAY(Text)), *_typed("incident call by source", Text), *_typed("now", DateTime(timezone=True)), *_typed("first", Boolean)
+    *_typed("units kinds", ARRAY(Text)),
+    *_typed("incident call by source registry number", Text),
+    *_typed("now", DateTime(timezone=True)),
+    *_typed("first new", Boolean),
+    *_typed("handling_s", Double),
+    *_typed("quality", SmallInteger),
 )
+"""A release is reported by another sector, not called in; its units' times need a call all the same (`new`). Units were locked before: `reserve`."""
 
 
 async def want(
@@ -105,12 +123,19 @@ async def reserve(session: AsyncSession, names: Sequence[str]) -> set[str]:
 
 
 async def send(session: AsyncSession, runtime: Runtime, case: Case, going: Sequence[Candidate], found: Travel, now: datetime) -> None:
-    """Assign reserved units to the incident, with their responses."""
-    by = runtime.settings.audience
-    call = case.incident["call"] or await _call_of(session, case, runtime.settings.city, by)
+    """Assign reserved units to the incident, with their responses, in one statement."""
+    by, city, known = runtime.settings.audience, runtime.settings.city, case.incident["call"]
+    number = f"release-{case.incident['release'] or case.id}"
+    call = known or identifier(city, number)
+    sums = summed_up(case.incident["opened_at"], None, [Response(now, None, None, GOOD)])
     values = {
         "incident": case.id,
         "call": call,
+        "registry": city,
+        "number": number,
+        "new": known is None,
+        "handling_s": sums.handling_s,
+        "quality": sums.quality,
         "by": by,
         "now": now,
         "first": not (case.sent or case.left),
@@ -119,23 +144,9 @@ async def send(session: AsyncSession, runtime: Runtime, case: Case, going: Seque
         "kinds": [one.kind for one in going],
         "travel_s": [one.travel_s for one in going],
     }
-    await session.execute(_SEND, values)
-    dispatched = func.coalesce(incidents.c.dispatched_at, now)
-    state = {"state": "dispatched"} if case.incident["state"] == "open" else {}
-    grown = {"units": incidents.c.units + len(going), "dispatched_at": dispatched, **state, "call": call, "recorded_by": by}
-    await session.execute(update(incidents).where(incidents.c.id == case.id).values(grown))
-    await sum_up(session, [call], by)
-
-
-async def _call_of(session: AsyncSession, case: Case, city: str, by: str) -> str:
-    """A release is reported by another sector, not called in; its units' times need a call all the same."""
-    incident = case.incident
-    number = f"release-{incident['release'] or case.id}"
-    row = {name: incident[name] for name in ("kind", "priority", "area", "lon", "lat")} | {"received_at": incident["opened_at"], "incident": case.id}
-    call = identifier(city, number)
-    await session.execute(insert(calls).values(id=call, registry=city, number=number, **row, recorded_by=by).on_conflict_do_nothing())
-    await session.execute(insert(incident_calls).values(call=call, incident=case.id).on_conflict_do_nothing())
-    return call
+    made = await session.scalar(_SEND, values)
+    if not made:
+        await sum_up(session, [call], by)
 
 
 async def served(session: AsyncSession, dispatcher_name: str, case: Case) -> bool | None:

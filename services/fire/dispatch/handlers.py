@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.fire.crews.client import ask_card
 from services.fire.dispatch.actions import want
 from services.fire.incidents.actions import Opening, conclude, open_or_join
 from services.fire.models import incidents, releases
@@ -23,6 +24,8 @@ PATIENCE_S = 0.3
 async def release_reported(envelope: CloudEvent, event: Event | None, session: AsyncSession) -> None:
     """Open an incident for the first report of a release and ask for units; later revisions are news for the crews."""
     assert isinstance(event, ReleaseReported)
+    runtime: Runtime = session.info["runtime"]
+    runtime.own.dispatcher.ask_ahead(event.release, lambda: ask_card(runtime, event.lon, event.lat, patient=False))  # nobody waits for it here
     values = {"report": event.data(), "revision": event.revision}
     kept = insert(releases).values(id=event.release, outline_revision=0, **values)
     newer = kept.on_conflict_do_update(index_elements=["id"], set_=values, where=releases.c.revision < event.revision)
@@ -30,7 +33,6 @@ async def release_reported(envelope: CloudEvent, event: Event | None, session: A
     found = (await session.execute(newer.returning(known.label("incident")))).one_or_none()
     if found is None:
         return
-    runtime: Runtime = session.info["runtime"]
     incident: str | None = found.incident
     if incident is None:
         opening = Opening(

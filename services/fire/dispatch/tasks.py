@@ -100,6 +100,7 @@ async def _look(runtime: Runtime, incident: str) -> bool:
     """One look; whether another one is wanted at once. The card is asked for while everything else goes on."""
     news = runtime.own.dispatcher.news(incident)
     async with runtime.sessions() as session:
+        await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})  # it reads only, each statement what is committed by then
         case = await read_case(session, incident)
         if case is None or case.settled:
             return False
@@ -144,6 +145,9 @@ async def _travel(runtime: Runtime, case: Case, asked: Sequence[Candidate], plac
 async def _card(runtime: Runtime, case: Case) -> Card:
     if case.point is None:
         return Card(None, "The incident has no place.")
+    if (ahead := runtime.own.dispatcher.ahead.pop(case.incident["release"], None)) is not None:
+        card: Card = await ahead
+        return card
     return await ask_card(runtime, *case.point, patient=case.patient)
 
 
