@@ -45,6 +45,8 @@ class Rows:
 
     def dicts(self) -> list[dict[str, Any]]:
         """The same by row, as plain Python values, without what is null."""
+        if not self.columns:
+            return [{} for _ in self.numbers]
         names = list(self.columns)
         lists = [listed(column) for column in self.columns.values()]
         return [{name: value for name, value in zip(names, values, strict=True) if value is not None} for values in zip(*lists, strict=True)]

@@ -111,6 +111,12 @@ def test_an_unknown_column_is_refused_and_named() -> None:
         as_csv("station,units\nA,mg/m3\n")
 
 
+@pytest.mark.parametrize("content", [b"[{}]", b"[{}, {}, 7]"])
+def test_rows_without_members_are_rows(content: bytes) -> None:
+    rows = as_json(content)
+    assert rows.dicts() == [{}] * len(rows) != []
+
+
 def test_a_row_that_is_no_object_is_rejected_alone() -> None:
     rows = as_json([{"station": "A"}, 7, [], {"station": "B"}])
     assert rows.numbers.tolist() == [0, 3]
