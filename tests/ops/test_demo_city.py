@@ -169,6 +169,25 @@ def test_ctrl_c_in_the_middle_of_the_tour_leaves_the_city_as_it_should_be(runnin
     in_order(here)
 
 
+@pytest.mark.proof
+def test_two_cities_and_their_tours_side_by_side(running_city: RunningCity, here: Asked, tmp_path: Path) -> None:
+    other = RunningCity(tmp_path, free_port_base(), demo="on", CITY="430100")
+    other.start()
+    try:
+        command = [sys.executable, "-m", "ops.cli", "tour", "--quick", "--language", "en", "--neighbour"]
+        tours = [
+            subprocess.Popen([*command, str(beside.var)], cwd=ROOT, env=city.environment(), stdout=subprocess.PIPE, text=True)
+            for city, beside in ((running_city, other), (other, running_city))
+        ]
+        told = [tour.communicate(timeout=2 * PATIENCE_S)[0] for tour in tours]
+        assert [tour.returncode for tour in tours] == [0, 0], told
+        assert "430100 has received the warning, signed" in told[0]
+        assert "430300 has received the warning, signed" in told[1]
+        in_order(here)
+    finally:
+        other.close()
+
+
 def test_where_no_city_runs_or_the_neighbour_is_the_city_itself_it_says_so(running_city: RunningCity, tmp_path: Path) -> None:
     nowhere = running_city.command("tour", VAR_DIR=str(tmp_path))
     assert nowhere.returncode == 4
