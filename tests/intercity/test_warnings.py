@@ -53,6 +53,8 @@ ALERT = Alert(
     ),
 )
 
+RING = ((112.9, 27.8), (113.0, 27.8), (113.0, 27.9), (112.9, 27.8))
+
 
 class Warned:
     """The north issues warnings; the south has agreed to be warned, and trusts the north's hub for its own area."""
@@ -147,6 +149,7 @@ async def test_an_exercise_stays_one_and_comes_once(warned: Warned) -> None:
     ("name", "changed"),
     [
         ("sender", {"sender": "somebody@430100"}),
+        ("polygon", {"infos": tuple(replace(info, areas=(*info.areas, Area(description="x", polygons=(RING,)))) for info in ALERT.infos)}),
         ("area", {"infos": tuple(replace(info, areas=(Area(description="x", geocodes=(Parameter("GB/T 2260", "430302"),)),)) for info in ALERT.infos)}),
     ],
 )

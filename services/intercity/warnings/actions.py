@@ -57,7 +57,7 @@ async def take_warning(gateway: Gateway, peer: str, agreement: Agreement, messag
     if alert.kind not in _RECEIVED or alert.status not in _STATUSES or len(alert.identifier) > 200:
         raise UnsoundWarning(f"{alert.kind} with the status {alert.status} is nothing that another city is warned of.")
     areas = sorted({code for info in alert.infos for area in info.areas for code in codes_of(area.geocodes)})
-    why = mistrusted(await _trust(gateway, peer, alert.sender), [_events(info) for info in alert.infos], areas)
+    why = mistrusted(await _trust(gateway, peer, alert.sender), [_events(info) for info in alert.infos], areas, coded=_coded(alert))
     if why is not None:
         raise IssuerNotTrusted(f"{alert.identifier}: {why}.")
     row = _row(peer, alert, areas) | {"agreement": agreement.id, "message": message.envelope.id, "document": message.payload, "recorded_by": f"peer:{peer}"}
@@ -78,6 +78,11 @@ async def _trust(gateway: Gateway, peer: str, sender: str) -> Trust | None:
     async with gateway.runtime.sessions() as session:
         row = (await session.execute(select(issuers).where(issuers.c.peer == peer, issuers.c.sender == sender))).one_or_none()
     return Trust(row.sender, row.events, row.areas) if row else None
+
+
+def _coded(alert: Alert) -> bool:
+    """Whether everything it says is said of areas that it names by code: beside one of those, a mere polygon could lie anywhere."""
+    return all(info.areas and all(codes_of(area.geocodes) for area in info.areas) for info in alert.infos)
 
 
 def _events(info: Info) -> Sequence[str]:

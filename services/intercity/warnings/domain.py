@@ -19,8 +19,11 @@ class Trust:
     """Area code prefixes; `*` for all."""
 
 
-def mistrusted(trust: Trust | None, events: Iterable[Sequence[str]], areas: Sequence[str]) -> str | None:
-    """Why a warning is not believed, or None if it is. `events` has the names of each info's event; any of them may be the trusted one."""
+def mistrusted(trust: Trust | None, events: Iterable[Sequence[str]], areas: Sequence[str], *, coded: bool = True) -> str | None:
+    """Why a warning is not believed, or None if it is. `events` has the names of each info's event; any of them may be the trusted one.
+
+    `coded` says that every place it names has a code, which is among `areas`.
+    """
     if trust is None:
         return "its sender is not trusted here"
     for names in events:
@@ -28,8 +31,8 @@ def mistrusted(trust: Trust | None, events: Iterable[Sequence[str]], areas: Sequ
             return f"its sender is not trusted for {', '.join(names)[:100]}"
     if ANY in trust.areas:
         return None
-    if not areas:
-        return "it names no area by code, and its sender is trusted for some areas only"
+    if not areas or not coded:
+        return "it does not name every area by code, and its sender is trusted for some areas only"
     beyond = [area for area in areas if not area.startswith(tuple(trust.areas))]
     return f"its sender is not trusted for the area {beyond[0][:20]}" if beyond else None
 
