@@ -6,8 +6,11 @@ import keyword
 import re
 from pathlib import Path
 
-TAKEN = frozenset({"all", "catalogue", "conform", "events", "hub", "list", "model", "none", "ops", "services", "shared", "sites", "test", "tests", "bench"})
-"""Names that stand for something else somewhere: in the hub's addresses, the folders, the modules of events."""
+TAKEN = frozenset(
+    {"all", "catalogue", "conform", "events", "hub", "list", "model", "none", "ops", "services", "shared", "sites", "test", "tests", "bench"}
+    | {"demo", "postgres", "redis", "template0", "template1", "valkey"}
+)
+"""Names that stand for something else somewhere: in the hub's addresses, the folders, the modules of events, the processes and databases of a city."""
 FORM = re.compile(r"[a-z][a-z0-9]{1,19}")
 
 

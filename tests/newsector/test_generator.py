@@ -84,7 +84,9 @@ def test_what_is_made_keeps_types_and_import_rules(whole_checkout: Path) -> None
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-@pytest.mark.parametrize("name", ["", "a", "Water", "wa-ter", "1st", "wasser_werk", "food", "hub", "class", "../etc", "model", "x" * 21, "水务", "env\n"])
+@pytest.mark.parametrize(
+    "name", ["", "a", "Water", "wa-ter", "1st", "wasser_werk", "food", "hub", "class", "../etc", "model", "x" * 21, "水务", "env\n", "postgres"]
+)
 def test_a_name_that_is_no_good_or_taken_changes_nothing(name: str) -> None:
     with pytest.raises(CannotMake):
         plan(ROOT, name, "某", "Some")
