@@ -16,6 +16,8 @@ from ops.service_settings import service_settings
 from ops.services import present
 
 CITY = re.compile(r"[0-9]{6}")
+NOBODY = 10001
+"""Who the containers run as if the secrets are made by root: the user of the image, since no container runs as root."""
 
 
 def write_secrets(folder: Path, city: str) -> list[Path]:
@@ -41,12 +43,22 @@ def write_secrets(folder: Path, city: str) -> list[Path]:
     users = folder / "valkey-users.acl"
     write_private(users, access_lines(redis["admin"], service_users(services, city, redis)))
     users.chmod(0o640)
-    return sorted(path for path in folder.iterdir() if path.is_file())
+    written = sorted(path for path in folder.iterdir() if path.is_file())
+    if os.getuid() == 0:
+        for path in written:
+            os.chown(path, *runs_as())
+    return written
+
+
+def runs_as() -> tuple[int, int]:
+    """User and group of the containers: whoever owns the secrets, so that nobody else needs to read them; never root."""
+    return (os.getuid(), os.getgid()) if os.getuid() else (NOBODY, NOBODY)
 
 
 def write_environment(path: Path) -> None:
-    """Who the containers run as: whoever owns the secrets, so that nobody else needs to read them."""
-    lines = {"LIANDONG_UID": str(os.getuid()), "LIANDONG_GID": str(os.getgid())}
+    """Who the containers run as."""
+    user, group = runs_as()
+    lines = {"LIANDONG_UID": str(user), "LIANDONG_GID": str(group)}
     known = dict(line.split("=", 1) for line in path.read_text(encoding="utf-8").splitlines() if "=" in line) if path.exists() else {}
     write_private(path, "".join(f"{name}={value}\n" for name, value in {**known, **lines}.items()))
 

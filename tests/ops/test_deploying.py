@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shlex
 import stat
@@ -93,6 +94,18 @@ def test_made_again_the_secrets_stay_what_they_are(secrets: Path) -> None:
     for _ in range(2):
         write_environment(environment)
     assert sorted(line.split("=")[0] for line in environment.read_text(encoding="utf-8").splitlines()) == ["LIANDONG_GID", "LIANDONG_UID"]
+
+
+def test_made_by_root_the_containers_run_as_somebody_else_who_may_read_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, tuple[int, int]] = {}
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda path, user, group: given.update({Path(path).name: (user, group)}))
+    written = write_secrets(tmp_path / "secrets", "430300")
+    write_environment(tmp_path / ".env")
+    lines = dict(line.split("=") for line in (tmp_path / ".env").read_text(encoding="utf-8").splitlines())
+    assert lines == {"LIANDONG_UID": "10001", "LIANDONG_GID": "10001"}
+    assert given == {path.name: (10001, 10001) for path in written}
+    assert "USER 10001:10001" in (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", present())
