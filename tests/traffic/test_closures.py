@@ -9,6 +9,8 @@ import pytest
 
 from services.traffic.closures.actions import end_due
 from services.traffic.closures.handlers import close_roads, open_roads
+from services.traffic.routing.reading import Roads
+from services.traffic.routing.reading import Traffic as Held
 from shared.events.env import OutlineComputed, OutlineLifted
 from shared.events.model import CloudEvent, Event
 from tests.shared.roads.grid import at, square
@@ -155,6 +157,13 @@ async def test_a_release_closes_the_roads_in_its_outline_until_it_is_lifted(traf
     assert [(event["data"]["revision"], event["regarding"]) for event in told] == [(1, "releases/R1"), (2, "releases/R1")]
     [ended] = traffic.events("traffic.closure.ended.v1")
     assert ended["regarding"] == "releases/R1"
+
+
+async def test_a_process_that_has_just_begun_counts_what_an_outline_closes(traffic: Traffic, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = traffic.app.state.runtime
+    monkeypatch.setattr(runtime, "own", Held(runtime.own.directory, Roads(runtime)))
+    await hear(traffic, outline(1, square(4.5, -0.5, 5.5, 0.5)))
+    assert (await traffic.call("GET", "/closures/release-R1"))["arcs"] == 6
 
 
 async def test_an_outline_that_was_lifted_before_it_came_closes_nothing(traffic: Traffic) -> None:

@@ -135,7 +135,7 @@ def _refuse_unless_open(known: RowMapping) -> None:
 
 async def _measured(roads: Roads, geometry: Mapping[str, Any]) -> dict[str, Any]:
     """What a geometry closes on the network as last known, points of that, its box and its middle. Raises `InvalidBody`."""
-    return await asyncio.to_thread(_measure, roads.network, geometry)
+    return await asyncio.to_thread(_measure, await roads.first_network(), geometry)
 
 
 def _measure(network: Any, geometry: Mapping[str, Any]) -> dict[str, Any]:

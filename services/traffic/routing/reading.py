@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -86,6 +86,7 @@ class Roads:
 
     polls_s: ClassVar[float] = 1.0
     speeds_s: ClassVar[float] = 30.0
+    first_s: ClassVar[float] = 3.0
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -97,6 +98,14 @@ class Roads:
     @property
     def network(self) -> Any:
         """The network as last read (`shared.roads.Network`); None before there is one."""
+        return self._read.network
+
+    async def first_network(self) -> Any:
+        """The network; of a process that has just begun, what the database has, waited for a little."""
+        if self._read.network is None:
+            with suppress(SQLAlchemyError, OSError, TimeoutError):
+                async with asyncio.timeout(self.first_s), self._lock:
+                    await self._refresh()
         return self._read.network
 
     def changed(self) -> None:
