@@ -15,7 +15,6 @@ from typing import Any
 import orjson
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import select
 from ulid import ULID
 
 from services.intercity.agreements.reading import Agreement
@@ -37,9 +36,8 @@ from services.intercity.messages.domain import (
     digest_of,
 )
 from services.intercity.messages.wire import MEDIA_TYPE, Envelope, Message, Reply, read, seal
-from services.intercity.models import messages
 from services.intercity.peers.reading import Peer
-from services.intercity.proofs.ledger import Change, Entry, Work
+from services.intercity.proofs.ledger import Change, Entry, Work, driver_of
 from services.intercity.state import Gateway
 from shared.errors import NotFound, Problem, Unavailable
 from shared.events.intercity import MessageRefused
@@ -50,6 +48,7 @@ from shared.problems import from_exception
 REFUSED = Counter("liandong_intercity_refused_total", "Messages of peers that were refused", ["problem"])
 TOLD_PER_MINUTE = 30.0
 """How many refusals of one peer, and of all who are none, become events and entries each minute."""
+_KEPT = "SELECT digest, status, media_type, answer, signed FROM messages WHERE peer = $1 AND id = $2"
 _log = structlog.get_logger("messages")
 
 
@@ -128,13 +127,12 @@ async def kept_answer(gateway: Gateway, message: Message) -> Outcome | None:
     """The answer that this very message was given before; `MessageReplayed` if its id was used for another; None if it is new."""
     envelope = message.envelope
     async with gateway.runtime.engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        row = (await connection.execute(select(messages).where(messages.c.peer == envelope.sender, messages.c.id == envelope.id))).one_or_none()
+        row = await (await driver_of(connection)).fetchrow(_KEPT, envelope.sender, envelope.id)
     if row is None:
         return None
-    if row.digest != message.digest.encode():
+    if row["digest"] != message.digest.encode():
         raise MessageReplayed(f"The id {envelope.id} was used for another message.")
-    return Outcome(row.status, row.media_type, row.answer, row.signed)
+    return Outcome(row["status"], row["media_type"], row["answer"], row["signed"])
 
 
 async def answered(gateway: Gateway, message: Message, done: Done) -> Outcome:

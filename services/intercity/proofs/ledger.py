@@ -13,11 +13,10 @@ import rfc8785
 import structlog
 from sqlalchemy import select as sql_select
 from sqlalchemy import text, tuple_
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 
 from services.intercity.messages.wire import moment, sign
-from services.intercity.models import log_nodes, messages
+from services.intercity.models import log_nodes
 from services.intercity.peers.keyring import Keyring
 from services.intercity.proofs.domain import Place, grown, hash_of, leaf_hash, peaks
 from shared.errors import Problem, Unavailable
@@ -32,19 +31,29 @@ WAITING = 5_000
 _LOCK = text("SELECT pg_advisory_xact_lock(7013990)")
 _SIZE = text("SELECT coalesce((SELECT number + 1 FROM log_entries ORDER BY number DESC LIMIT 1), 0)")
 COLUMNS = ("at", "direction", "kind", "peer", "message", "agreement", "purpose", "operation", "digest", "problem")
-_TYPES = {"at": "timestamptz", "numbers": "bigint", "entries": "bytea", "levels": "smallint", "positions": "bigint", "hashes": "bytea"}
+_TYPES = {"at": "timestamptz", "number": "bigint", "entry": "bytea", "level": "smallint", "position": "bigint", "hash": "bytea"}
+_TYPES |= {"digest of message": "bytea", "expires_at": "timestamptz", "status": "smallint", "answer": "bytea"}
+_ENTRY, _NODE = ("number", "entry", *COLUMNS), ("level", "position", "hash")
+_ANSWERED = ("peer", "id", "digest", "expires_at", "status", "media_type", "signed", "answer")
 
 
-def _arrays(*names: str) -> str:
-    return ", ".join(f"CAST(:{name} AS {_TYPES.get(name, 'text')}[])" for name in names)
+def _arrays(names: Sequence[str], first: int = 1) -> str:
+    """One array for each column: a statement for any number of rows, prepared once for each connection."""
+    return ", ".join(f"${number}::{_TYPES.get(name, 'text')}[]" for number, name in enumerate(names, first))
 
 
-_APPEND = text(f"""
-    WITH appended AS (
-        INSERT INTO log_entries (number, entry, {", ".join(COLUMNS)}) SELECT * FROM unnest({_arrays("numbers", "entries", *COLUMNS)})
+_CLAIM = f"""
+    WITH claimed AS (
+        INSERT INTO messages ({", ".join(_ANSWERED)})
+        SELECT * FROM unnest({_arrays(["digest of message" if name == "digest" else name for name in _ANSWERED])}) ON CONFLICT DO NOTHING RETURNING peer, id
     )
-    INSERT INTO log_nodes (level, position, hash) SELECT * FROM unnest({_arrays("levels", "positions", "hashes")})
-""")
+    SELECT ARRAY(SELECT peer || '/' || id FROM claimed) AS claimed, ({_SIZE.text.removeprefix("SELECT ")}) AS size
+"""
+"""The ids that were not answered before, and how many entries the log has."""
+_APPEND = f"""
+    WITH appended AS (INSERT INTO log_entries ({", ".join(_ENTRY)}) SELECT * FROM unnest({_arrays(_ENTRY)}))
+    INSERT INTO log_nodes ({", ".join(_NODE)}) SELECT * FROM unnest({_arrays(_NODE, len(_ENTRY) + 1)})
+"""
 """Entries and the subtrees that they complete, in one statement."""
 _log = structlog.get_logger("proofs")
 Change = Callable[[AsyncSession], Awaitable[None]]
@@ -134,15 +143,15 @@ class Ledger:
     async def _write(self, batch: list[Work]) -> None:
         async with self._sessions() as session, session.begin():
             await session.execute(_LOCK)
-            taken = await _claim(session, batch)
+            driver = await driver_of(session)
+            taken, size = await _claim(driver, batch)
             good = [work for work, first in zip(batch, taken, strict=True) if first]
             for work in good:
                 if work.change is not None:
                     await work.change(session)
             record_all(session, [event for work in good for event in work.events])
-            size = int((await session.execute(_SIZE)).scalar_one())
             frontier = self._frontier if size == self._size else await frontier_of(await session.connection(), size)
-            grown_to, frontier = await _append(session, size, frontier, [entry for work in batch for entry in work.entries])
+            grown_to, frontier = await _append(driver, size, frontier, [entry for work in batch for entry in work.entries])
         self._size, self._frontier = grown_to, frontier
         for work, first in zip(batch, taken, strict=True):
             if not work.done.done():
@@ -175,30 +184,36 @@ def _give_up(batch: Sequence[Work], error: BaseException) -> None:
             work.done.set_exception(error if isinstance(error, Problem) else Unavailable("The log could not be written; nothing was done."))
 
 
-async def _claim(session: AsyncSession, batch: Sequence[Work]) -> list[bool]:
-    """For each piece of work, whether its message had not been answered before; those of the batch among themselves, too."""
-    rows: dict[tuple[str, str], Mapping[str, Any]] = {}
+async def driver_of(asker: AsyncSession | AsyncConnection) -> Any:
+    """The driver's connection, for statements of every message: in the transaction under way, if one was begun by a statement before."""
+    connection = await asker.connection() if isinstance(asker, AsyncSession) else asker
+    return (await connection.get_raw_connection()).driver_connection
+
+
+async def _claim(driver: Any, batch: Sequence[Work]) -> tuple[list[bool], int]:
+    """For each piece of work, whether its message had not been answered before; those of the batch among themselves, too. And the log's size."""
+    rows: dict[str, Mapping[str, Any]] = {}
+    keys = [f"{work.answered['peer']}/{work.answered['id']}" if work.answered else None for work in batch]
     firsts = []
-    for work in batch:
-        key = (work.answered["peer"], work.answered["id"]) if work.answered else None
+    for key, work in zip(keys, batch, strict=True):
         firsts.append(key is None or key not in rows)
         if key is not None and work.answered is not None:
             rows.setdefault(key, work.answered)
     if not rows:
-        return firsts
-    made = await session.execute(upsert(messages).values(list(rows.values())).on_conflict_do_nothing().returning(messages.c.peer, messages.c.id))
-    claimed = {(peer, id_) for peer, id_ in made}
-    return [first and (work.answered is None or (work.answered["peer"], work.answered["id"]) in claimed) for work, first in zip(batch, firsts, strict=True)]
+        return firsts, int(await driver.fetchval(_SIZE.text))
+    made = await driver.fetchrow(_CLAIM, *([row[name] for row in rows.values()] for name in _ANSWERED))
+    claimed = set(made["claimed"])
+    return [first and (key is None or key in claimed) for key, first in zip(keys, firsts, strict=True)], int(made["size"])
 
 
-async def _append(session: AsyncSession, size: int, frontier: Mapping[Place, bytes], entries: Sequence[Entry]) -> tuple[int, Mapping[Place, bytes]]:
+async def _append(driver: Any, size: int, frontier: Mapping[Place, bytes], entries: Sequence[Entry]) -> tuple[int, Mapping[Place, bytes]]:
     if not entries:
         return size, frontier
     leaves = [entry.canonical() for entry in entries]
     made, frontier = grown(size, frontier, [leaf_hash(leaf) for leaf in leaves])
-    columns = {name: [getattr(entry, name) for entry in entries] for name in COLUMNS}
-    nodes = {"levels": [level for level, _ in made], "positions": [position for _, position in made], "hashes": list(made.values())}
-    await session.execute(_APPEND, {"numbers": list(range(size, size + len(entries))), "entries": leaves, **columns, **nodes})
+    columns = [[getattr(entry, name) for entry in entries] for name in COLUMNS]
+    nodes = [level for level, _ in made], [position for _, position in made], list(made.values())
+    await driver.execute(_APPEND, list(range(size, size + len(entries))), leaves, *columns, *nodes)
     return size + len(entries), frontier
 
 
