@@ -124,6 +124,23 @@ async def test_nobody_approves_their_own_words_not_even_in_the_database(office: 
     assert (approved["state"], approved["approver"], approved["editors"]) == ("approved", "person:third", ["person:author", "person:second"])
 
 
+async def test_no_single_person_issues_by_the_database_either(office: Office) -> None:
+    """Neither by taking back a part in the draft, nor by putting a draft before the public."""
+    made = await office.draft()
+    alone = "state = 'approved', approver = 'person:author', approved_at = now()"
+    shown = "warning, status, scope, level, hazard, kind, headline_zh, headline_en, authority, sent, expires, document"
+    forged = "SELECT id, status, scope, level, hazard, kind, headline_zh, headline_en, 'x', now(), expires, 'x' FROM warnings WHERE id = $1"
+    for role in ("app", "owner"):
+        for statement in (
+            f"UPDATE warnings SET editors = '{{}}', {alone} WHERE id = $1",
+            f"UPDATE warnings SET author = 'person:x', editors = '{{person:x}}', {alone} WHERE id = $1",
+            "UPDATE warnings SET headline_zh = 'x', state = 'approved', approver = 'person:x', approved_at = now() WHERE id = $1",
+            f"INSERT INTO public_warnings ({shown}) {forged}",
+        ):
+            with pytest.raises(asyncpg.CheckViolationError):
+                office.desk.city.sql(office.desk.settings, statement, made["id"], role=role)
+
+
 async def test_what_was_approved_cannot_be_changed_and_earlier_drafts_are_kept(office: Office) -> None:
     made = await office.draft()
     changed = await office.desk.done("PUT", f"/warnings/{made['id']}", {**words(), "revision": 1, "level": 3}, subject="person:author")
