@@ -67,8 +67,8 @@ class Router:
         self._graphs: dict[tuple[Vehicle, bool], Graph] = {}
 
     def avoiding(self, closed: Mask) -> Router:
-        """The same roads with more of them closed."""
-        return Router(self.network, self.live, self.closed | closed) if closed.any() else self
+        """The same roads with more of them closed; this router with what it has prepared if they are closed already."""
+        return Router(self.network, self.live, self.closed | closed) if (closed & ~self.closed).any() else self
 
     def arc_seconds(self, vehicle: Vehicle) -> Floats:
         """(a) What each arc costs, closed or not."""

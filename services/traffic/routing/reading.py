@@ -29,6 +29,8 @@ _SPEEDS = text("""
     ) AS newest
     WHERE series.property = 'speed' AND series.lon IS NOT NULL
 """)
+AT_MOST_S = 0.1
+"""However much is committed, the roads are not built ahead more often than this; a question has them built in any case."""
 SPEEDS_HOLD = timedelta(minutes=15)
 """A measured speed stands for the road this long; afterwards the free road counts again. A rule of this project."""
 
@@ -91,7 +93,7 @@ class Roads:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._read = _Read()
-        self._stale, self._lock = True, asyncio.Lock()
+        self._stale, self._lock, self._news = True, asyncio.Lock(), asyncio.Event()
         self._masks: dict[tuple[str, str, int], Any] = {}
         self._built: tuple[Any, RoadsNow] | None = None
 
@@ -109,8 +111,9 @@ class Roads:
         return self._read.network
 
     def changed(self) -> None:
-        """Something has been committed: read again before the next answer."""
+        """Something has been committed: read again at once, and before the next answer in any case."""
         self._stale = True
+        self._news.set()
 
     def measured(self) -> None:
         """Speeds have come in."""
@@ -149,6 +152,7 @@ class Roads:
     async def run(self) -> None:
         """Keep in step with what other processes commit, and ready to answer at once."""
         while True:
+            self._news.clear()
             try:
                 self._stale = True
                 await self.now(datetime.now(UTC))
@@ -156,7 +160,10 @@ class Roads:
                 self._built = None
             except Exception as error:  # noqa: BLE001  whatever it is, the roads as last known are better than none
                 _log.warning("roads not refreshed", error=repr(error))
-            await asyncio.sleep(self.polls_s)
+            await asyncio.sleep(min(AT_MOST_S, self.polls_s))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self.polls_s - AT_MOST_S)):
+                    await self._news.wait()
 
     async def _refresh(self) -> None:
         """Read what has changed; while the database is away, the roads stay as they were."""
