@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -183,6 +184,27 @@ async def test_it_is_sent_again_until_the_peer_has_it(warned: Warned) -> None:
     await warned.becomes(message, "answered")
     assert bytes(warned.delivery(message)["wire"]) == wire, "the same bytes each time"
     assert len(warned.received(later.identifier)) == 1
+
+
+async def test_a_proxy_in_between_refuses_nothing_for_good(warned: Warned) -> None:
+    async def wrong(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    cities = warned.cities
+    async with await asyncio.start_server(wrong, "127.0.0.1", 0) as proxy:
+        cities.sql(NORTH, "UPDATE peers SET url = $2 WHERE city = $1", SOUTH, f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+        cities.gateway(NORTH).peers.forget()
+        try:
+            message = await warned.issue("01W8", replace(ALERT, identifier="43010041600000_20261122140000"))
+            await until(lambda: warned.delivery(message)["attempts"] > 0, "nothing was tried", 15)
+            assert warned.delivery(message)["state"] == "waiting"
+        finally:
+            cities.sql(NORTH, "UPDATE peers SET url = $2 WHERE city = $1", SOUTH, cities.south.url("intercity"))
+            cities.gateway(NORTH).peers.forget()
+    await warned.becomes(message, "answered")
 
 
 async def test_a_warning_crosses_an_air_gap_as_a_file(warned: Warned) -> None:

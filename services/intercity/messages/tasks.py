@@ -23,7 +23,7 @@ from services.intercity.models import deliveries, messages
 from services.intercity.proofs.ledger import Work
 from services.intercity.state import Gateway
 from services.intercity.warnings.federation import acknowledged, warning_message
-from shared.errors import NotFound, Problem
+from shared.errors import NotFound, Problem, problem_types
 from shared.passage import starting
 from shared.runtime import Runtime
 from shared.source_failures import SourceRefused
@@ -168,9 +168,9 @@ async def _again(gateway: Gateway, row: Any, problem: Exception) -> None:
 
 
 async def _refused(gateway: Gateway, row: Any, refused: SourceRefused) -> None:
-    """The peer will not have it. A refusal that time may heal is asked again."""
+    """The peer will not have it. A refusal that time may heal is asked again, and so is what no gateway says: a proxy in between does."""
     kind = str(refused.said.get("type", "")).removeprefix("/problems/")
-    if kind in (AgreementNotInForce.slug, "unknown-peer", "not-found", AnswerUnsound.slug):
+    if kind in (AgreementNotInForce.slug, "unknown-peer", "not-found", AnswerUnsound.slug) or kind not in problem_types():
         await _again(gateway, row, refused)
         return
     _log.error("delivery refused", peer=row.peer, operation=row.operation, problem=kind, detail=refused.detail[:300])
