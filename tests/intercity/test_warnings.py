@@ -130,6 +130,10 @@ async def test_a_warning_crosses_byte_for_byte_and_is_acknowledged(warned: Warne
     headers = cities.south.headers("intercity", "intercity:read")
     document = await cities.south.clients["intercity"].get(f"/warnings/received/{found['id']}.xml", headers=headers)
     assert document.content == warned.documents["01W1"]
+    elsewhere = cities.south.headers("intercity", "intercity:read", areas=["430302"])
+    hidden = await cities.south.clients["intercity"].get(f"/warnings/received/{found['id']}.xml", headers=elsewhere)
+    listed = await cities.south.clients["intercity"].get("/warnings/received", headers=elsewhere)
+    assert (hidden.status_code, listed.json()) == (404, []), "what lies outside the areas of a token does not exist for it"
     assert ALERT.identifier in {one["identifier"] for one in await cities.officer(SOUTH, "GET", "/warnings/received")}
     told = "SELECT envelope->'data' AS data, envelope->>'warninglevel' AS level FROM outbox WHERE envelope->>'type' = $1"
     assert any(ALERT.identifier in row["data"] and row["level"] == "I" for row in cities.sql(SOUTH, told, "intercity.warning.received.v1"))

@@ -15,6 +15,7 @@ from shared.auth import Caller, may
 from shared.cap.document import MEDIA_TYPE
 from shared.database import Session
 from shared.errors import NotFound
+from shared.places import covers
 
 router = APIRouter(prefix="/warnings", tags=["warnings"])
 Reader = Annotated[Caller, may("intercity:read", "hub:query")]
@@ -25,13 +26,16 @@ _COLUMNS = [warnings.c[name] for name in ReceivedOut.model_fields]
 
 @router.get("/received", summary="Warnings of peer cities, the latest first")
 async def list_received(session: Session, caller: Reader, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> list[ReceivedOut]:
-    rows = await session.execute(select(*_COLUMNS).order_by(warnings.c.received_at.desc(), warnings.c.id).limit(limit))
+    """Those of the caller's areas."""
+    query = select(*_COLUMNS).where(covers(caller, warnings.c.area))
+    rows = await session.execute(query.order_by(warnings.c.received_at.desc(), warnings.c.id).limit(limit))
     return [ReceivedOut.model_validate(dict(row)) for row in rows.mappings()]
 
 
 @router.get("/received/{warning}.xml", summary="A received warning, byte for byte", response_class=Response)
 async def received_document(warning: Annotated[str, Path(max_length=300)], session: Session, caller: Reader) -> Response:
-    document = await session.scalar(select(warnings.c.document).where(warnings.c.id == warning.replace("\x00", "")))
+    wanted = warnings.c.id == warning.replace("\x00", ""), covers(caller, warnings.c.area)
+    document = await session.scalar(select(warnings.c.document).where(*wanted))
     if document is None:
         raise NotFound(f"No warning {warning[:100]!r} was received.")
     return Response(bytes(document), media_type=MEDIA_TYPE)
