@@ -28,7 +28,7 @@ from bench.servers import CITY, configure, database, postgres, process
 from shared.testing import Issuer
 
 ROUNDS, MUST = 7, 2.0
-LOTS, LAYERS = 150_000, 6
+LOTS, LAYERS = 163_002, 6
 """Lots in all, in layers of equal size; each but those of the first layer is made of lots of the layer before."""
 ADDITIVES = 100
 """Lots of the first layer that go into every hundredth transformation of the next."""

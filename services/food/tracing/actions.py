@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +9,7 @@ from math import isnan
 from typing import Any
 
 from services.food.tracing.domain import Direction, Fault, Flow, Move, flows_of, link_faults, spread, whole_of
-from services.food.tracing.reading import Asker, Graph, read_graph
+from services.food.tracing.reading import Asker, Graph, Uncollected, read_graph
 from services.food.tracing.schemas import EXPLANATIONS
 from shared.caller import Caller
 from shared.errors import NotFound
@@ -55,14 +54,11 @@ async def trace(
     asker: Asker, lot: str, directions: Collection[Direction], caller: Caller, *, max_depth: int, limit: int, known_at: datetime | None = None
 ) -> dict[str, Any]:
     """The trace of a lot for this caller. Raises `NotFound` if there is no such lot, or none that the caller may see."""
-    graph = await read_graph(asker, [lot], directions, max_depth=max_depth, limit=limit, known_at=known_at)
-    if lot not in graph.lots or lot not in (seen := seen_lots(graph, caller)):
-        raise NotFound(f"There is no lot {lot[:100]!r}.")
-    gc.disable()  # tens of thousands of new objects, none of them garbage, would make the collector walk the whole process several times
-    try:
+    with Uncollected():
+        graph = await read_graph(asker, [lot], directions, max_depth=max_depth, limit=limit, known_at=known_at)
+        if lot not in graph.lots or lot not in (seen := seen_lots(graph, caller)):
+            raise NotFound(f"There is no lot {lot[:100]!r}.")
         return _told(balance(graph, lot), lot, seen, caller)
-    finally:
-        gc.enable()
 
 
 def seen_lots(graph: Graph, caller: Caller) -> set[str]:

@@ -117,12 +117,26 @@ async def _fetched(asker: Asker, statement: Select[Any] | CompoundSelect[Any]) -
 
 
 def _made(kind: type[Made], rows: list[Any]) -> list[Made]:
-    """Named tuples of rows; none of them is garbage, so that the collector need not walk the process again and again."""
-    gc.disable()
-    try:
-        return list(map(tuple.__new__, repeat(kind), rows))  # as `_make` does, without a Python call for each
-    finally:
-        gc.enable()
+    """Named tuples of rows."""
+    return list(map(tuple.__new__, repeat(kind), rows))  # as `_make` does, without a Python call for each
+
+
+class Uncollected:
+    """While any trace is under way the collector rests: of tens of thousands of new objects none is garbage, and it would walk the whole process for them.
+
+    Traces are bounded in rows and, by the statement timeout, in time.
+    """
+
+    under_way = 0
+
+    def __enter__(self) -> None:
+        Uncollected.under_way += 1
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        Uncollected.under_way -= 1
+        if not Uncollected.under_way:
+            gc.enable()
 
 
 def _of(table: Table, known_at: datetime | None) -> Any:
