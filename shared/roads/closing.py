@@ -17,6 +17,8 @@ BESIDE_M = 10.0
 ALONG_M = 25.0
 """An arc is closed by a line that goes along it this far, or along six tenths of it; a road that only crosses the line stays open."""
 ALONG_PART = 0.6
+MOST_TANGLED = 1_000
+"""Points of a geometry that is to be made valid: the time for that grows with their square."""
 
 
 class BadGeometry(ValueError):
@@ -44,7 +46,9 @@ def geometry_of(geometry: Mapping[str, Any]) -> shapely.Geometry:
         west, south, east, north = shapely.bounds(found)
         if west < -180 or east > 180 or south < -90 or north > 90:
             raise BadGeometry("The geometry lies beyond the Earth; coordinates are longitude, latitude in degrees.")
-        found = shapely.make_valid(shapely.force_2d(found))
+        if not shapely.is_valid(found) and shapely.get_num_coordinates(found) > MOST_TANGLED:
+            raise BadGeometry(f"The geometry crosses itself and has over {MOST_TANGLED} points. Simplify it.")
+        found = shapely.make_valid(shapely.force_2d(found), method="structure", keep_collapsed=True)
     except (shapely.errors.ShapelyError, ValueError, TypeError) as error:
         raise BadGeometry(f"Not a GeoJSON geometry: {str(error)[:200]}") from error
     return _flat(found)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pyarrow as pa
 import pytest
+import shapely
 
 from shared.roads import BadGeometry, BadNetwork, Network, closed_arcs, from_bytes, make_network, to_bytes
+from shared.roads.closing import geometry_of
 from tests.shared.roads.grid import at, grid, square
 
 
@@ -102,3 +106,13 @@ def _ends(network: Network, arcs) -> set[frozenset[int]]:
 def test_what_is_no_geometry_is_refused(geometry) -> None:
     with pytest.raises(BadGeometry):
         closed_arcs(grid(3), [geometry])
+
+
+def test_a_tangle_is_untangled_soon_or_refused() -> None:
+    places = np.random.default_rng(1).random((1100, 2))
+    tangle, knot = ({"type": "Polygon", "coordinates": [[*some, some[0]]]} for some in (places[:150].tolist(), places.tolist()))
+    begun = time.monotonic()
+    assert shapely.area(geometry_of(tangle)) > 0
+    with pytest.raises(BadGeometry, match="crosses itself"):
+        geometry_of(knot)
+    assert time.monotonic() - begun < 5
