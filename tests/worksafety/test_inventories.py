@@ -87,7 +87,11 @@ async def test_a_substance_of_a_class_takes_its_figures_from_table_2(safety: Saf
 
 
 async def test_a_slip_in_a_cas_number_is_found_and_other_figures_than_the_tables_say_whose_they_are(safety: Safety) -> None:
-    rows = [{"code": "gb18218-12"}, {"code": "gb18218-1", "critical_t": 12}, {"code": "x-1", "name_zh": "某物", "cas": "7782-50-6", "classes": ["J5"]}]
+    rows: list[dict[str, Any]] = [
+        {"code": "gb18218-12"},
+        {"code": "gb18218-1", "critical_t": 12},
+        {"code": "x-1", "name_zh": "某物", "cas": "7782-50-6", "classes": ["J5"]},
+    ]
     assert reasons(await safety.load("/substances", *rows)) == {2: "value-error"}
     kept = {row["code"]: row["source"] for row in safety.rows("SELECT code, source FROM substances")}
     assert kept["gb18218-12"].startswith("GB 18218-2018") and kept["gb18218-1"] == "as stated by the sender"
