@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from ops.secretfiles import write_private_json
 from ops.services import ROOT
@@ -27,6 +28,7 @@ async def command(*arguments: str, **environment: str) -> tuple[int, str]:
     return process.returncode or 0, (output + errors).decode()
 
 
+@pytest.mark.proof
 async def test_a_service_of_the_running_city_is_found_by_name_with_all_it_needs(city: City, tmp_path: Path) -> None:
     async with served(city, tmp_path, ["hub", "food"]) as found:
         me = psutil.Process()

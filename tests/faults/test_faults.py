@@ -75,6 +75,7 @@ def test_a_service_killed_in_mid_load_has_taken_all_of_a_batch_or_nothing(faulte
 
 
 def test_an_emptied_redis_loses_no_event_and_none_takes_effect_twice(faulted: FaultedCity) -> None:
+    before = len(faulted.rows("env", OUTBOX))
     for hour in (20, 18):
         assert load(faulted, rises(hour)).json()["taken"] == 2 * STATIONS
     assert within(20, lambda: log_equals_outbox(faulted))
@@ -87,7 +88,7 @@ def test_an_emptied_redis_loses_no_event_and_none_takes_effect_twice(faulted: Fa
         (faulted.var / "redis" / name).unlink(missing_ok=True)
     assert load(faulted, rises(16)).json()["taken"] == 2 * STATIONS, "loads go on while Redis is away"
     assert within(40, lambda: log_equals_outbox(faulted)), "every event reaches the hub once"
-    assert len(faulted.rows("env", OUTBOX)) == 3 * STATIONS
+    assert len(faulted.rows("env", OUTBOX)) - before == 3 * STATIONS
     with faulted.admin_redis() as admin:
         assert admin.info("server")["process_id"] != pid
 
@@ -95,6 +96,7 @@ def test_an_emptied_redis_loses_no_event_and_none_takes_effect_twice(faulted: Fa
 def test_a_stopped_sector_is_named_within_the_deadline_and_the_rest_answers(faulted: FaultedCity) -> None:
     pid = faulted.pid("env")
     question = {"dataset": "env.observations", "measures": {"n": {"fn": "count"}}, "deadline_ms": 1500}
+    assert within(30, lambda: faulted.call("hub", "POST", "/aggregate", json=question).status_code == 200), "env is back from the fault before"
     whole = faulted.call("hub", "POST", "/aggregate", json=question)
     assert whole.status_code == 200, whole.text
     assert whole.json()["coverage"]["complete"] is True
@@ -174,7 +176,10 @@ def test_two_drainers_at_once_publish_in_order_and_once(faulted: FaultedCity) ->
     finally:
         second.terminate()
         second.wait(10)
-    order = faulted.rows("hub", "SELECT subject, array_agg(sequence ORDER BY position) AS seen FROM event_log WHERE source = '430300/env' GROUP BY 1")
+    order = faulted.rows(
+        "hub",
+        "SELECT subject, array_agg(sequence ORDER BY position) AS seen FROM event_log WHERE source = '430300/env' AND type LIKE 'env.observation.%' GROUP BY 1",
+    )
     assert len(order) == STATIONS
     for row in order:
         assert row["seen"] == sorted(set(row["seen"])), row["subject"]

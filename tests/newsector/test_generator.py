@@ -52,6 +52,7 @@ def run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.proof
 def test_a_new_sector_is_formatted_linted_tested_and_conforms(whole_checkout: Path) -> None:
     began = time.monotonic()
     made = run(whole_checkout, "ops.cli", "new", "sector", "heritage", "--zh", "文物", "--en", "Heritage", "--root", str(whole_checkout))

@@ -143,6 +143,7 @@ def test_a_database_is_prepared_by_its_secret(city: City, tmp_path: Path) -> Non
 async def _restore(city: City) -> None:
     async with connection(city.postgres_url) as admin:
         await admin.execute('DROP DATABASE IF EXISTS "food" WITH (FORCE)')
+        await admin.execute("GRANT CONNECT ON DATABASE postgres TO PUBLIC")  # preparing closes it to all but administrators; other tests need it
         for kind in ("owner", "app", "reader"):
             await admin.execute(f"ALTER ROLE food_{kind} PASSWORD 'food_{kind}'")
 
