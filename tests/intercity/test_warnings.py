@@ -167,7 +167,7 @@ async def test_issuers_are_believed_for_what_they_are_trusted_for(warned: Warned
 
 async def test_a_warning_arrives_once_its_issuer_is_trusted(warned: Warned) -> None:
     """The refusal burns no id: the same bytes are taken as soon as an officer has believed the issuer."""
-    unknown = replace(ALERT, identifier="43010041600000_20261122130000", sender="430100/hub")
+    unknown = replace(ALERT, identifier="43010041600000_20261122130000", sender="430100/newcomer")
     message = await warned.issue("01W7", unknown)
     await until(lambda: warned.delivery(message)["attempts"] > 0, "nothing was tried", 15)
     assert (warned.delivery(message)["state"], warned.received(unknown.identifier)) == ("waiting", [])
