@@ -1,4 +1,4 @@
-"""Time to ready and memory of an idle city, first start and second: `python -m ops.figures`."""
+"""Time to ready and memory of a city that just started, first start and second: `python -m ops.figures`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from pathlib import Path
 from ops.place import VARIABLES
 from ops.services import ROOT
 
-READY_LIMIT_S, MEMORY_LIMIT_MIB = 15, 1200
+READY_LIMIT_S, MEMORY_LIMIT_MIB = 15, 1800
+"""For eight services, the databases and the demo together."""
 PATIENCE_S = 120
 SETTLE_S = 5
 PORT_BASE = "31200"
 
 
 def measure(var: Path) -> tuple[float, float]:
-    """Seconds until the city is ready and MiB (PSS) it takes when idle."""
+    """Seconds until the city is ready and MiB (PSS) it takes then."""
     kept = {name: value for name, value in os.environ.items() if name not in VARIABLES.values()}
     environment = {**kept, "VAR_DIR": str(var), "PORT_BASE": PORT_BASE}
     command = [sys.executable, "-m", "ops.cli"]
@@ -45,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="liandong-figures-") as folder:
         for name in ("first", "second"):
             ready, memory = measure(Path(folder) / "var")
-            sys.stdout.write(f"{name} start: ready after {ready:.1f} s (limit {READY_LIMIT_S}), idle memory {memory:.0f} MiB PSS (limit {MEMORY_LIMIT_MIB})\n")
+            sys.stdout.write(f"{name} start: ready after {ready:.1f} s (limit {READY_LIMIT_S}), memory {memory:.0f} MiB PSS (limit {MEMORY_LIMIT_MIB})\n")
 
 
 if __name__ == "__main__":
