@@ -72,7 +72,7 @@ async def _until(ready: Callable[[], bool], seconds: float = 20) -> None:
             if ready():
                 return
         except RedisError:
-            pass
+            pass  # it has only just been started
         await asyncio.sleep(0.02)
     raise SystemExit("A server does not answer.")
 

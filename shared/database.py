@@ -83,7 +83,7 @@ def _check_alive(connection: Any, record: Any, _: Any) -> None:
             connection.run_async(lambda driver: driver.execute("SELECT"))
             return
         except (PostgresError, InterfaceError, OSError, TimeoutError):
-            pass
+            pass  # it is dead: the pool makes another
     raise InvalidatePoolError
 
 

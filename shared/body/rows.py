@@ -167,7 +167,7 @@ def _by_column(positions: NDArray[np.int32], found: list[Any], unreadable: list[
         try:
             alike = {name: list(map(itemgetter(name), found)) for name in found[0]}
         except KeyError:
-            pass
+            pass  # equally many members, but not the same ones: looked at row by row
         else:
             _known(found[0], names)
             return Rows(alike, positions, unreadable)

@@ -120,7 +120,7 @@ async def _store(driver: Any, batch: Batch, moment: int, subject: str, *, correc
             await driver.copy_to_table("observations", source=source, columns=_COLUMNS, format="binary")
         return _Outcome.all_taken(len(batch))
     except asyncpg.UniqueViolationError:
-        pass
+        pass  # some are recorded already: told apart from the new ones below
     await driver.execute(_STAGE)
     places = np.arange(len(batch), dtype=np.int32)
     await driver.copy_to_table("fresh_observations", source=binary([*values, places]), columns=[*_COLUMNS[:4], "place"], format="binary")

@@ -134,7 +134,7 @@ async def add(driver: Any, hours: Hours, needs: NDArray[np.int32], *, likely_new
             async with driver.transaction():
                 await driver.copy_to_table("observations_hourly", source=binary(hours.arrays()), columns=_COLUMNS, format="binary")
         except asyncpg.UniqueViolationError:
-            pass
+            pass  # some of the hours are there: merged below
         else:
             return Means(hours.series, hours.hour, hours.mean)[hours.count >= needs]
     columns = (hours.series, hours.hour // HOUR_US, hours.count, hours.sum, hours.mean, hours.m2, hours.min, hours.max)

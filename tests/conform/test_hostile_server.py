@@ -95,7 +95,7 @@ async def listening(server: Server) -> AsyncIterator[str]:
         try:
             await server(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass
+            pass  # the other side has had enough
         finally:
             writer.close()
 

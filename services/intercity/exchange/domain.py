@@ -239,7 +239,7 @@ def literal(told: str) -> Any:
             case "s" | "u":
                 return text
     except ValueError:
-        pass
+        pass  # refused below, as a text of an unknown kind is
     raise OutsideAgreement("This is no place of a row.", pointer="/after")
 
 
