@@ -14,6 +14,7 @@ from services.hub.federation.ask import Outcomes, Target, ask_all, target
 from services.hub.federation.domain import check_answered, coverage_of
 from services.hub.federation.records import Journey, Page, _answers, _page_of, _picked_table, _wish
 from services.hub.federation.union import merge
+from services.hub.governance.noting import note_growing, note_question
 from shared.caller import Caller
 from shared.database import reading
 from shared.datasets.coverage import SourceAnswer
@@ -60,8 +61,10 @@ async def scan(
     `NotFound`, or `NobodyAnswered`; a source that fails later ends its own rows and is named in `answers`.
     """
     aim = target(runtime, caller, dataset, named)
+    note_question(dataset, {"filter": filter, "limit": limit, "known_at": known_at}, columns)
     page = _page(runtime, caller, aim, columns, filter, known_at)
     answers: list[SourceAnswer] = []
+    note_growing(answers)
     batches = _rows(page, limit, passage, answers)
     first = await anext(batches)
     schema = first.drop_columns(["_source"]).schema if columns is None else pa.schema([first.schema.field(name) for name in columns or ["id"]])
