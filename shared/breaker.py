@@ -36,6 +36,10 @@ class Breaker:
         self._probe_since = now
         return True
 
+    def insisted(self, now: float) -> None:
+        """A call is made whatever the state: one that comes seldom and asks little, to notice that the source is back."""
+        self._probe_since = now
+
     def succeeded(self) -> None:
         self._failures, self._open_until, self._probe_since = 0, None, None
 

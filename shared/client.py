@@ -99,8 +99,12 @@ class SourceClient:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         limit_bytes: int = 32 * MIB,
+        insist: bool = False,
     ) -> Answer:
-        """The source's whole answer, or a `SourceFailure` that says why there is none; never later than the passage allows."""
+        """The source's whole answer, or a `SourceFailure` that says why there is none; never later than the passage allows.
+
+        `insist`: ask even a source that is left alone, as a heartbeat does; its answer ends the pause at once.
+        """
         sent = {"Accept-Encoding": "identity", **passage.headers(), **_tracing(), **(headers or {})}
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
@@ -108,7 +112,7 @@ class SourceClient:
             sent["Content-Type"] = "application/json"
         body = content if json is None else orjson.dumps(json)
         request = self._http.build_request(method, url, params=list(params) or None, content=body, headers=sent)
-        async with self._admitted(source, passage):
+        async with self._admitted(source, passage, insist):
             started = time.monotonic()
             status, answered, content = await self._send(source, request, limit_bytes)
             elapsed_ms = round((time.monotonic() - started) * 1000)
@@ -117,10 +121,12 @@ class SourceClient:
         return Answer(status, answered, content, elapsed_ms)
 
     @asynccontextmanager
-    async def _admitted(self, source: str, passage: Passage) -> AsyncIterator[None]:
+    async def _admitted(self, source: str, passage: Passage, insist: bool) -> AsyncIterator[None]:
         """A place among the calls to the source, the deadline, and the breaker told how it went."""
         gate, given_s = self._gate(source), passage.remaining_s
-        if not gate.breaker.admits(time.monotonic()):
+        if insist:
+            gate.breaker.insisted(time.monotonic())
+        elif not gate.breaker.admits(time.monotonic()):
             raise SourceSkipped(f"{source} kept failing and is left alone for a moment.")
         admitted = False
         try:

@@ -158,6 +158,18 @@ async def test_a_source_that_keeps_failing_is_left_alone_and_then_tried_again(so
     assert sources.circuit("430300/fire") == "closed"
 
 
+async def test_who_insists_asks_a_source_that_is_left_alone_and_ends_its_pause(sources: SourceClient) -> None:
+    async with listening(saying(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")) as url, listening(saying(OK)) as healthy:
+        for _ in range(FAILURES):
+            with pytest.raises(SourceFailure, match="answered 500"):
+                await sources.ask("430300/fire", url, starting("430300/hub", 1.0), insist=True)
+        with pytest.raises(SourceSkipped):
+            await ask(sources, healthy)
+        await sources.ask("430300/fire", healthy, starting("430300/hub", 1.0), insist=True)
+        assert sources.circuit("430300/fire") == "closed"
+        assert await ask(sources, healthy) == b"{}"
+
+
 async def test_hasty_askers_and_heavy_questions_shut_no_source_for_others(sources: SourceClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "FAIR_S", 0.05)
     async with listening(silent) as url, listening(saying(OK)) as healthy:

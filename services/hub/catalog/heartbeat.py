@@ -29,7 +29,9 @@ from shared.source_failures import SourceFailure
 from shared.vocabulary import DataGrade, Personal
 
 EVERY_S = 3.0
-"""How often each source is asked how it is."""
+"""How often each source is asked how it is,"""
+DOWN_EVERY_S = 1.0
+"""and one that did not answer: who waits for it should not wait for us."""
 DESCRIBE_EVERY_S = 60.0
 """How often its schemas are looked at again although nothing announced a change."""
 PATIENCE_S = 2.0
@@ -69,7 +71,7 @@ async def _watch(runtime: Runtime, name: str) -> None:
                 described = time.monotonic()
         except (SQLAlchemyError, OSError) as error:
             _log.warning("what a source offers was not kept", source=name, error=repr(error))
-        await asyncio.sleep(EVERY_S * random.uniform(0.7, 1.3))
+        await asyncio.sleep((min(EVERY_S, DOWN_EVERY_S) if source.health == "down" else EVERY_S) * random.uniform(0.7, 1.3))
 
 
 async def listen(runtime: Runtime, source: Source, *, describe: bool) -> bool:
@@ -162,6 +164,7 @@ async def _get(hub: Hub, source: Source, path: str, passage: Passage, limit_byte
         token=hub.issuer.hop(_itself(hub), source.audience(hub.city)),
         headers={"Accept": "application/json"},
         limit_bytes=limit_bytes,
+        insist=True,
     )
 
 
