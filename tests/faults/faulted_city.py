@@ -52,7 +52,7 @@ class FaultedCity(RunningCity):
     def token(self, client: str, service: str) -> dict[str, str]:
         found = self.run_file()["clients"][client]
         form = {"grant_type": "client_credentials", "client_id": found["id"], "client_secret": found["secret"], "resource": f"430300/{service}"}
-        answer = httpx.post(f"{self.url('hub')}/oauth/token", data=form, trust_env=False, timeout=10)
+        answer = httpx.post(f"{self.url('hub')}/oauth/token", data=form, trust_env=False, timeout=30)
         return {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
 
     def call(self, service: str, method: str, path: str, *, client: str | None = None, headers: dict[str, str] | None = None, **options: Any) -> httpx.Response:

@@ -84,7 +84,7 @@ def test_an_event_in_anothers_name_on_its_own_stream_takes_no_effect(faulted: Fa
     number = f"after-{uuid.uuid4().hex[:8]}"
     call = {"number": number, "kind": "alarm", "priority": "emergency", "received_at": datetime.now(UTC).isoformat(), "area": AREA}
     assert faulted.call("fire", "POST", "/calls", json=call).status_code == 201
-    assert within(20, lambda: bool(faulted.rows("hub", f"SELECT 1 FROM event_log WHERE envelope->'data'->>'call' LIKE '%{number}'"))), "what follows arrives"
+    assert within(90, lambda: bool(faulted.rows("hub", f"SELECT 1 FROM event_log WHERE envelope->'data'->>'call' LIKE '%{number}'"))), "what follows arrives"
     time.sleep(0.3)
     assert {statement: len(faulted.rows(service, statement)) for statement, service in effects.items()} == before
 

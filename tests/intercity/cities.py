@@ -94,7 +94,7 @@ class TwoCities:
             rows = self.city.sql(self.of(code).settings["intercity"], "SELECT state FROM agreements WHERE id = $1", agreement)
             return bool(rows) and rows[0]["state"] == wanted
 
-        await until(reached, f"the agreement is not {wanted} in {code}", 15)
+        await until(reached, f"the agreement is not {wanted} in {code}")
         self.gateway(code).agreements.forget()
 
     def message(

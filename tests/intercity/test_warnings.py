@@ -94,7 +94,7 @@ class Warned:
         return self.cities.sql(NORTH, "SELECT * FROM deliveries WHERE id = $1", message)[0]
 
     async def becomes(self, message: str, state: str) -> Any:
-        await until(lambda: self.delivery(message)["state"] == state, f"{message} is not {state}: {self.delivery(message)}", 15)
+        await until(lambda: self.delivery(message)["state"] == state, f"{message} is not {state}: {self.delivery(message)}")
         return self.delivery(message)
 
     def received(self, identifier: str) -> list[Any]:
@@ -161,7 +161,7 @@ async def test_an_exercise_stays_one_and_comes_once(warned: Warned) -> None:
 async def test_issuers_are_believed_for_what_they_are_trusted_for(warned: Warned, name: str, changed: dict[str, Any]) -> None:
     doubtful = replace(ALERT, identifier=f"4301004160000{len(name)}_20261122100000", **changed)
     message = await warned.issue(f"01X{name}", doubtful)
-    await until(lambda: warned.delivery(message)["attempts"] > 0 or warned.delivery(message)["state"] == "refused", "nothing was tried", 15)
+    await until(lambda: warned.delivery(message)["attempts"] > 0 or warned.delivery(message)["state"] == "refused", "nothing was tried")
     assert warned.received(doubtful.identifier) == []
 
 
@@ -169,7 +169,7 @@ async def test_a_warning_arrives_once_its_issuer_is_trusted(warned: Warned) -> N
     """The refusal burns no id: the same bytes are taken as soon as an officer has believed the issuer."""
     unknown = replace(ALERT, identifier="43010041600000_20261122130000", sender="430100/newcomer")
     message = await warned.issue("01W7", unknown)
-    await until(lambda: warned.delivery(message)["attempts"] > 0, "nothing was tried", 15)
+    await until(lambda: warned.delivery(message)["attempts"] > 0, "nothing was tried")
     assert (warned.delivery(message)["state"], warned.received(unknown.identifier)) == ("waiting", [])
     await warned.cities.officer(SOUTH, "PUT", "/warnings/issuers", {"peer": NORTH, "sender": unknown.sender, "events": ["*"], "areas": ["4301"]})
     await warned.becomes(message, "answered")
@@ -181,7 +181,7 @@ async def test_it_is_sent_again_until_the_peer_has_it(warned: Warned) -> None:
     await cities.officer(SOUTH, "POST", f"/peers/{NORTH}/suspend", {"reason": "a test"})
     later = replace(ALERT, identifier="43010041600000_20261122110000")
     message = await warned.issue("01W5", later)
-    await until(lambda: warned.delivery(message)["attempts"] > 0, "nothing was tried", 15)
+    await until(lambda: warned.delivery(message)["attempts"] > 0, "nothing was tried")
     wire = bytes(warned.delivery(message)["wire"])
     assert (warned.delivery(message)["state"], warned.received(later.identifier)) == ("waiting", [])
     await cities.officer(SOUTH, "POST", f"/peers/{NORTH}/resume")
@@ -203,7 +203,7 @@ async def test_a_proxy_in_between_refuses_nothing_for_good(warned: Warned) -> No
         cities.gateway(NORTH).peers.forget()
         try:
             message = await warned.issue("01W8", replace(ALERT, identifier="43010041600000_20261122140000"))
-            await until(lambda: warned.delivery(message)["attempts"] > 0, "nothing was tried", 15)
+            await until(lambda: warned.delivery(message)["attempts"] > 0, "nothing was tried")
             assert warned.delivery(message)["state"] == "waiting"
         finally:
             cities.sql(NORTH, "UPDATE peers SET url = $2 WHERE city = $1", SOUTH, cities.south.url("intercity"))
@@ -218,7 +218,7 @@ async def test_a_warning_crosses_an_air_gap_as_a_file(warned: Warned) -> None:
     try:
         carried = replace(ALERT, identifier="43010041600000_20261122120000")
         message = await warned.issue("01W6", carried)
-        await until(lambda: warned.delivery(message)["wire"] is not None, "it was not signed", 15)
+        await until(lambda: warned.delivery(message)["wire"] is not None, "it was not signed")
         file = await cities.north.clients["intercity"].get(f"/messages/{message}.jws", headers=cities.north.headers("intercity", "intercity:read"))
         assert (await cities.post(file.content, to=SOUTH)).status_code == 200
         answer = await cities.south.clients["intercity"].get(f"/messages/{message}.jws", headers=cities.south.headers("intercity", "intercity:read"))

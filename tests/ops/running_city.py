@@ -15,7 +15,7 @@ import psutil
 
 from ops.services import PORT_OFFSETS, ROOT
 
-PATIENCE_S = 90
+PATIENCE_S = 180
 
 
 class RunningCity:
