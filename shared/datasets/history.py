@@ -117,8 +117,9 @@ def drop_history_ddl(table_name: str) -> list[str]:
 
 
 def keeps_history(table: Table) -> bool:
-    """Whether every change of the table is noted and every version kept."""
-    return "made_of" in table.info or f"{table.name}_history" in table.metadata.tables
+    """Whether every change of the table is noted and every version kept; of a view, every change of what it is made of."""
+    made_of = table.info.get("made_of", (table,))
+    return bool(made_of) and all(f"{made.name}_history" in made.metadata.tables for made in made_of)
 
 
 def as_known(table: Table, known_at: datetime) -> FromClause:

@@ -16,6 +16,8 @@ from shared.datasets.extent import YEARS
 MAX_ROWS = 100_000
 """Most groups of one answer."""
 MAX_MEASURES, MAX_DIMENSIONS, MAX_PARTS = 32, 8, 16
+MAX_AGE_S = 86_400
+"""Oldest answer that may be asked for."""
 
 
 @cache
@@ -80,6 +82,10 @@ class Frame(BaseModel):
     known_at: Annotated[Moment | None, Field(description="Answer as it would have been answered then")] = None
     strict: Annotated[bool, Field(description="An error unless every source answered")] = False
     deadline_ms: Annotated[int | None, Field(ge=1, le=600_000)] = None
+    max_age: Annotated[
+        float | None,
+        Field(ge=0, le=MAX_AGE_S, description="Seconds: an answer no older than this may be given again at the hub, or stand in for a source that fails"),
+    ] = None
 
     @model_validator(mode="after")
     def _times_agree(self) -> Self:
@@ -121,7 +127,7 @@ class Question(Frame):
 
     def for_states(self) -> Question:
         """The same question as it is put to a source: what comes after the merge left out."""
-        return self.model_copy(update={"having": None, "sortby": [], "limit": None, "strict": False})
+        return self.model_copy(update={"having": None, "sortby": [], "limit": None, "strict": False, "max_age": None})
 
 
 class Part(BaseModel):

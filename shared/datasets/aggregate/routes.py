@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
+import orjson
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.auth import AnyCaller
 from shared.caller import Caller
@@ -19,9 +21,12 @@ from shared.datasets.aggregate.answer import finished_answer, states_of
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.render import respond
 from shared.datasets.aggregate.short import ShortForm, parse_short
+from shared.datasets.answers import matches
 from shared.datasets.declaration import Dataset
+from shared.datasets.labels import visible_fields
 from shared.datasets.negotiation import choose_form
-from shared.datasets.view import unknown_dataset
+from shared.datasets.versions import AS_OF_HEADER, VERSION_HEADER, answer_versions, as_of_text, tag_of
+from shared.datasets.view import unknown_dataset, view
 from shared.errors import Forbidden
 
 Form = Literal["json", "csv", "arrow", "states"]
@@ -49,8 +54,13 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
             "application/vnd.apache.arrow.stream": {},
             wire.MEDIA_TYPE: {},
         },
-    }
+    },
+    304: {"description": "Still what `If-None-Match` names"},
 }
+_VERSIONS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {"example": {"as_of": "2026-11-22T08:00:00+00:00", "versions": {"fire.calls": "418233-5f2d01c9a3b7e-1f0c9d3e5a7b"}}}}}
+}
+CACHE = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept"}
 AskedForm = Annotated[str | None, Query(description="json, csv or arrow; otherwise the Accept header decides")]
 
 
@@ -63,14 +73,29 @@ def aggregate_router(datasets: Sequence[Dataset]) -> APIRouter:
         if collection not in declared:
             raise unknown_dataset(collection)
         settings: Settings = request.app.state.runtime.settings
-        if form == "states" and caller.actor != f"{settings.city}/hub":
+        if form == "states" and not by_hub(caller, settings):
             raise Forbidden("States go to this city's hub only, on someone's behalf. Ask for application/json, text/csv or Arrow.")
-        dataset = declared[collection]
+        dataset, now = declared[collection], datetime.now(UTC)
+        headers = await _tagged(reader, dataset, question, caller, settings, form)
+        if "ETag" in headers and matches(request, headers["ETag"]):
+            return Response(status_code=304, headers={**headers, AS_OF_HEADER: as_of_text(now)})
         asked = question.for_states() if form == "states" else question
-        states = await states_of(reader, dataset, asked, caller, settings, datetime.now(UTC))
+        states = await states_of(reader, dataset, asked, caller, settings, now)
         if form == "states":
-            return Response(await asyncio.to_thread(wire.write_states, states), media_type=wire.MEDIA_TYPE)
-        return await asyncio.to_thread(lambda: respond(*finished_answer(states, question, dataset, caller), form))
+            return Response(await asyncio.to_thread(wire.write_states, states), media_type=wire.MEDIA_TYPE, headers=headers)
+        answer = await asyncio.to_thread(lambda: respond(*finished_answer(states, question, dataset, caller), form))
+        answer.headers.update(headers)
+        return answer
+
+    @router.get("/versions", summary="By what answers change, for the hub", responses=_VERSIONS, response_class=Response)
+    async def versions(request: Request, caller: AnyCaller, reader: Reader) -> Response:
+        """A text for each dataset that stays the same as long as every answer about it does (`Liandong-Version`), and the moment of which this is true."""
+        settings: Settings = request.app.state.runtime.settings
+        if not by_hub(caller, settings):
+            raise Forbidden("Versions tell of changes that may not exist for you: they go to this city's hub only.")
+        now = datetime.now(UTC)
+        found = await answer_versions(reader, datasets, settings)
+        return Response(orjson.dumps({"as_of": as_of_text(now), "versions": found}), media_type="application/json", headers=CACHE)
 
     @router.post("/collections/{collection}/aggregate", summary="Measures per group", responses=_ANSWERS)
     async def aggregate(collection: str, question: Question, request: Request, caller: AnyCaller, reader: Reader, f: AskedForm = None) -> Response:
@@ -82,6 +107,26 @@ def aggregate_router(datasets: Sequence[Dataset]) -> APIRouter:
         return await answered(collection, question, request, caller, reader, asked_form(short.f, request.headers.get("accept", "")))
 
     return router
+
+
+def by_hub(caller: Caller, settings: Settings) -> bool:
+    """Whether this city's hub asks, on someone's behalf."""
+    return caller.actor == f"{settings.city}/hub"
+
+
+async def _tagged(reader: AsyncConnection, dataset: Dataset, question: Question, caller: Caller, settings: Settings, form: Form) -> dict[str, str]:
+    """Tag and version of the answer, known before anything is computed.
+
+    Only for those who see everything, and for the hub, which shows neither to anybody: to others they would tell of changes that do not exist for them.
+    """
+    if not visible_fields(dataset, caller) or not (form == "states" or view(dataset, caller, city_areas=settings.areas).whole):
+        return CACHE
+    version = (await answer_versions(reader, [dataset], settings)).get(dataset.id)
+    if version is None:
+        return CACHE
+    rights = (caller.areas, caller.clearance, sorted(caller.scopes), caller.purpose, caller.actor)
+    tag = tag_of(version, question.model_dump_json(by_alias=True, exclude={"deadline_ms", "max_age"}), rights, form)
+    return {**CACHE, "ETag": tag} | ({VERSION_HEADER: version} if form == "states" else {})
 
 
 def asked_form(f: str | None, accept: str) -> Form:

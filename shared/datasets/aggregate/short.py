@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from shared.datasets.aggregate.question import Question
 from shared.errors import InvalidRequest
 
-_TEXTS = ("filter", "bbox", "datetime", "from", "until", "tz", "having", "limit", "known_at", "strict", "deadline_ms")
+_TEXTS = ("filter", "bbox", "datetime", "from", "until", "tz", "having", "limit", "known_at", "strict", "deadline_ms", "max_age")
 _MEASURE = re.compile(r"(?P<name>[^:()]+):(?P<fn>\w+)(?:\((?P<args>[^()]*)\))?")
 _LOST_PLUS = re.compile(r"(?<=[0-9]) (?=\d\d:?\d\d$)")
 """Where the `+` of an offset arrived as a space, as it does unless it was escaped."""
@@ -34,6 +34,9 @@ class ShortForm(BaseModel):
     known_at: Annotated[str | None, Field(description="Answer as it would have been answered then")] = None
     strict: Annotated[str | None, Field(description="`true`: an error unless every source answered")] = None
     deadline_ms: Annotated[str | None, Field(description="Milliseconds the answer may take")] = None
+    max_age: Annotated[
+        str | None, Field(description="Seconds: at the hub, an answer no older than this may be given again, or stand in for a source that fails")
+    ] = None
     f: Annotated[str | None, Field(description="json, csv or arrow; otherwise the Accept header decides")] = None
 
 

@@ -1,0 +1,73 @@
+"""By what answers change: a version for all that a dataset's answers are made of, and tags of single questions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Text, cast, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.areas import areas
+from shared.config import Settings
+from shared.datasets.declaration import Dataset
+from shared.datasets.history import changes, keeps_history, noted_names, versions_by_table
+
+VERSION_HEADER = "Liandong-Version"
+"""The version of the dataset from which an answer to a hub was made."""
+AS_OF_HEADER = "Liandong-As-Of"
+"""The moment whose data an unchanged answer shows: it was made sure of then."""
+
+
+async def answer_versions(connection: AsyncConnection, datasets: Sequence[Dataset], settings: Settings) -> dict[str, str]:
+    """For each dataset a text that changes with every committed change of its tables, of the area table, or of its declaration.
+
+    Datasets with a table that keeps no history have none. How often the tables changed and when last: a database that was put back
+    to an earlier state never comes to the same text again with other rows. One statement, however many datasets.
+    """
+    made_of = {dataset.id: _names(dataset) for dataset in datasets if all(map(keeps_history, dataset.tables))}
+    stamps = await _stamps(connection, sorted(set().union(*made_of.values()))) if made_of else {}
+    declared = {dataset.id: dataset for dataset in datasets if dataset.id in made_of}
+    return {name: _text([stamps[table] for table in tables], _meaning(declared[name], settings)) for name, tables in made_of.items()}
+
+
+def tag_of(version: str, *asked: object) -> str:
+    """A weak entity tag (RFC 9110, 8.8.3) of the answer to a question within somebody's rights."""
+    return f'W/"{hashlib.sha256(repr((version, *asked)).encode()).hexdigest()[:32]}"'
+
+
+def as_of_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _names(dataset: Dataset) -> set[str]:
+    return noted_names(*dataset.tables, areas)
+
+
+async def _stamps(connection: AsyncConnection, names: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+    """How many transactions have changed each table, and when the last of them began, in microseconds."""
+    name = func.unnest(cast(literal(list(names), ARRAY(Text)), ARRAY(Text))).column_valued("name")
+    counted = versions_by_table().subquery("counted")
+    last = select(func.max(changes.c.recorded_at)).where(changes.c.table_name == name).scalar_subquery()
+    version = select(counted.c.version).where(counted.c.table_name == name).scalar_subquery()
+    found = await connection.execute(select(name, func.coalesce(version, 0), last))
+    return {row[0]: (int(row[1]), round(row[2].timestamp() * 1_000_000) if row[2] else 0) for row in found}
+
+
+def _text(stamps: Sequence[tuple[int, int]], meaning: str) -> str:
+    return f"{sum(count for count, _ in stamps)}-{max(last for _, last in stamps):x}-{meaning}"
+
+
+@lru_cache(maxsize=256)
+def _meaning_of(described: str) -> str:
+    return hashlib.sha256(described.encode()).hexdigest()[:12]
+
+
+def _meaning(dataset: Dataset, settings: Settings) -> str:
+    """What else an answer depends on: the declaration, and the settings that cut it."""
+    parts: tuple[Any, ...] = (dataset.id, dataset.fields, dataset.time, dataset.area, dataset.geometry, dataset.grade, dataset.personal, dataset.sharing)
+    return _meaning_of(repr((*parts, dataset.smallest_group, settings.areas, settings.timezone)))
