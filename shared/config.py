@@ -8,12 +8,42 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, JsonConfigSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared.caller import Clearance
 from shared.sectors import PORT_OFFSETS
+from shared.vocabulary import DataGrade, Personal
 
 MIB = 1024 * 1024
+
+
+class Superior(BaseModel):
+    """A hub of a higher level of the same administration that may ask this one, on somebody's behalf."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issuer: str
+    """`iss` of its tokens."""
+    keys: tuple[dict[str, str], ...] = ()
+    """Its public keys (JWK), pinned: no others are believed. Without any, they are fetched."""
+    keys_url: str | None = None
+    """Where they are fetched; `<issuer>/.well-known/jwks.json` unless told otherwise."""
+    areas: tuple[str, ...] = ("*",)
+    """Area code prefixes of which it is told, whatever its askers may see."""
+    scopes: tuple[str, ...] = ("hub:query",)
+    """Reading scopes that its askers may use here; `hub:query` is every one."""
+    grade: DataGrade = DataGrade.GENERAL
+    personal: Personal = Personal.NONE
+    """The highest clearance that its askers may have here."""
+
+    @property
+    def keys_at(self) -> str:
+        return self.keys_url or f"{self.issuer.rstrip('/')}/.well-known/jwks.json"
+
+    @property
+    def clearance(self) -> Clearance:
+        return Clearance(self.grade, self.personal)
 
 
 class Settings(BaseSettings):
@@ -48,7 +78,11 @@ class Settings(BaseSettings):
 
     signing_keys: Annotated[Path | None, Field(description="Hub: folder of the token signing keys (JWK files, mode 0600)")] = None
     sources: Annotated[dict[str, str], Field(description="Hub: sectors to ask, full name (`430300/fire`) to base address")] = {}
+    superiors: Annotated[
+        dict[str, Superior], Field(description="Hub: hubs of a higher level that may ask this one (`430000/hub`), each with issuer, keys and bounds")
+    ] = {}
     clients_file: Annotated[Path | None, Field(description="Hub: machine clients made at first start (JSON, mode 0600)")] = None
+    access_days: Annotated[int, Field(description="Hub: days for which the access record is kept, whole months at a time; at least 183", ge=183)] = 1095
     private_addresses: Annotated[bool, Field(description="Hub: may outgoing calls reach private addresses")] = True
 
     @property

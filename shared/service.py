@@ -56,7 +56,7 @@ async def _running(service: Service, settings: Settings) -> AsyncIterator[Runtim
         stack.push_async_callback(runtime.calls.aclose)
         if service.holds:
             runtime.own = await stack.enter_async_context(service.holds(runtime))
-        runtime.tokens = Tokens(settings, service.token_source(runtime) if service.token_source else HubTokens(settings, http))
+        runtime.tokens = Tokens(settings, service.token_source(runtime) if service.token_source else HubTokens(settings, http), http=http)
         runtime.tokens.load()
         standing = (runtime.tokens.run(), runtime.areas.run(), run_drainer(runtime), run_consumers(runtime))
         tasks = [asyncio.create_task(work) for work in (*standing, *(start(runtime) for start in service.tasks))]
@@ -99,4 +99,6 @@ def create_app(service: Service, settings: Settings | None = None) -> FastAPI:
     if service.datasets or service.lookups:
         app.include_router((service.contract or dataset_router)(service))
     app.add_middleware(Requests, service=service.name, load_paths=service.loads)
+    for own in service.middleware:
+        app.add_middleware(own)
     return app

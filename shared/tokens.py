@@ -23,8 +23,10 @@ from joserfc.jwk import KeySet
 from shared.auth import Caller
 from shared.config import Settings
 from shared.errors import Unauthenticated, Unavailable
+from shared.superiors import ALGORITHM as _ALGORITHM
+from shared.superiors import Superiors
 
-ALGORITHM = "Ed25519"
+ALGORITHM = _ALGORITHM
 """EdDSA over Ed25519 by its fully specified name (RFC 9864)."""
 LEEWAY_S = 60
 """How far clocks may differ between issuer and service."""
@@ -82,7 +84,9 @@ class HubTokens:
 class Tokens:
     """Verifies tokens with what it last learned; never asks anybody while a request waits, but for an unknown key."""
 
-    def __init__(self, settings: Settings, source: TokenSource, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: Settings, source: TokenSource, *, http: httpx.AsyncClient | None = None, clock: Callable[[], float] = time.time) -> None:
+        self._superiors = Superiors(settings.superiors, settings.audience, http, clock)
+        self._superior_keys: dict[str, Any] = {}
         self._issuer, self._audience = settings.issuer, settings.audience
         self._source, self._clock = source, clock
         self._cache_file = settings.cache_dir / "trust.json"
@@ -109,7 +113,9 @@ class Tokens:
         """Start with what the last run knew, so that a service can start while the hub is down."""
         if self._cache_file.exists():
             try:
-                self._take(orjson.loads(self._cache_file.read_bytes()))
+                kept = orjson.loads(self._cache_file.read_bytes())
+                self._take(kept)
+                self._superiors.load(kept.get("superiors", {}))
             except (ValueError, KeyError, TypeError, JoseError) as error:
                 _log.warning("trust cache unreadable, waiting for the hub", error=repr(error))
 
@@ -118,6 +124,10 @@ class Tokens:
         try:
             trust = {"keys": (await self._source.keys())["keys"], "revocations": await self._source.revocations()}
             changed = self._take(trust)
+            if self._superiors:
+                trust["superiors"] = await self._superiors.refresh()
+                changed = changed or trust["superiors"] != self._superior_keys
+                self._superior_keys = trust["superiors"]
         except (httpx.HTTPError, OSError, ValueError, KeyError, TypeError, AttributeError, JoseError, Unavailable) as error:
             _log.warning("keys and revocations not refreshed", error=repr(error))
             return
@@ -146,7 +156,7 @@ class Tokens:
             raise Unauthenticated("The token is too long.")
         found = self._verified.get(token)
         if found is None:
-            found = self._check(token, await self._key_ids(token))
+            found = await self._superior(token) or self._check(token, await self._key_ids(token))
             self._verified[token] = found
             if len(self._verified) > 1000:
                 self._verified.popitem(last=False)
@@ -173,10 +183,21 @@ class Tokens:
                 self._exchanged.popitem(last=False)
         return await self.verify(token)
 
+    async def _superior(self, token: str) -> Caller | None:
+        """The caller of a token that says to be a superior hub's; None for all others."""
+        if not self._superiors:
+            return None
+        try:
+            header, claims = jwt_part(token, 0), jwt_part(token, 1)
+        except (ValueError, IndexError):
+            return None  # refused like any text that is no token
+        issuer = claims.get("iss")
+        return await self._superiors.check(token, header.get("kid"), issuer) if self._superiors.issued(issuer) else None
+
     async def _key_ids(self, token: str) -> KeySet:
         """The key set, fetched once more if the token names a key that is not in it."""
         try:
-            kid = jwt_header(token).get("kid")
+            kid = jwt_part(token, 0).get("kid")
         except ValueError as error:
             raise Unauthenticated("The bearer token is not a JWT.") from error
         if kid not in {key.kid for key in self._keys.keys}:
@@ -205,13 +226,13 @@ class Tokens:
         return hash_token_id(found.token_id) in self._revoked_tokens or found.issued <= self._revoked_subjects.get(found.subject, -1)
 
 
-def jwt_header(token: str) -> dict[str, Any]:
-    """The unverified header of a compact JWT; `ValueError` if there is none."""
-    head = token.split(".", 1)[0]
-    header = orjson.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
-    if not isinstance(header, dict):
+def jwt_part(token: str, number: int) -> dict[str, Any]:
+    """The unverified header (0) or claims (1) of a compact JWT; `ValueError` or `IndexError` if there is none."""
+    text = token.split(".", 2)[number]
+    part = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    if not isinstance(part, dict):
         raise ValueError("not an object")
-    return header
+    return part
 
 
 def hash_token_id(token_id: str) -> str:

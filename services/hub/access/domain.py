@@ -97,7 +97,15 @@ def hop_claims(asker: Caller, audience: str, actor: str) -> dict[str, Any]:
     The asker's own rights to read, no more: whatever service offers `fire.calls`, `fire:read` reads it there.
     """
     reading = [scope for scope in asker.scopes if scope.endswith(":read") or scope in EVERYWHERE_READ]
-    return {**_claims(asker.subject, audience, reading, asker.areas, asker.clearance, asker.purpose), "act": {"sub": actor}}
+    return {**_claims(asker.subject, audience, reading, asker.areas, asker.clearance, asker.purpose), "act": _acting(actor, asker)}
+
+
+def _acting(actor: str, asker: Caller) -> dict[str, Any]:
+    """Who acts now, and within it those through whom the question came, the latest first (RFC 8693, section 4.1)."""
+    chain: dict[str, Any] = {}
+    for name in reversed((actor, *((asker.actor,) if asker.actor else ()), *asker.earlier)):
+        chain = {"sub": name, **({"act": chain} if chain else {})}
+    return chain
 
 
 def _claims(subject: str, audience: str, scopes: Iterable[str], areas: Iterable[str], clearance: Clearance, purpose: str) -> dict[str, Any]:
