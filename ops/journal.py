@@ -1,4 +1,4 @@
-"""One readable log of all processes: to the terminal and to a file of bounded size."""
+"""One readable log of all processes: to a file of bounded size, and but for the requests to the terminal."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ POSTGRES_LINE = re.compile(r"^(?P<context>.*?)(?P<level>WARNING|ERROR|FATAL|PANI
 IDS = re.compile(r" (request_id|trace_id)=\S+")
 """Kept in the file; on the terminal only where something is wrong."""
 WELL_KNOWN = ("event", "level", "timestamp", "service", "logger", "exception")
+ROUTINE = ("answered", "token issued")
+"""Every request and every token: in the file, not on the terminal, where they would bury what a person must see."""
 COLOURS = {"warning": "33", "error": "31", "critical": "31;1"}
 
 
@@ -45,7 +47,7 @@ class Journal:
         if not text:
             return
         self._last.setdefault(source, deque(maxlen=15)).append(text)
-        self._write(source, level, text, at)
+        self._write(source, level, text, at, shown=level != "info" or text.partition("  ")[0] not in ROUTINE)
 
     def last_words(self, source: str) -> str:
         """The newest lines of a child, to say why it ended."""
@@ -63,9 +65,11 @@ class Journal:
         with suppress(OSError):  # what a full disk did not take is lost
             self._file.close()
 
-    def _write(self, source: str, level: str, text: str, at: datetime) -> None:
+    def _write(self, source: str, level: str, text: str, at: datetime, *, shown: bool = True) -> None:
         line = f"{at.astimezone():%H:%M:%S.%f}"[:-3] + f" {source:<10} {'' if level == 'info' else level + ': '}{text}"
         self._file.emit(logging.LogRecord(source, logging.INFO, "", 0, f"{at:%Y-%m-%d}T{line}", None, None))
+        if not shown:
+            return
         colour = COLOURS.get(level)
         line = IDS.sub("", line) if level == "info" else line
         self.show(f"\x1b[{colour}m{line}\x1b[0m" if self._colour and colour else line)

@@ -211,7 +211,15 @@ class Supervisor:
         lines = [f"  {name:<10} {self.place.url(name)}" for name in present()]
         self.journal.show(
             "\n".join(
-                ["", *lines, f"  credentials in {self.place.run_file} (only you may read it); a token: liandong token analyst", "  Ctrl-C ends everything.", ""]
+                [
+                    "",
+                    *lines,
+                    f"  the page: {self.place.url('hub')}/ (sign in as client duty; its secret: {self.place.run_file}, which only you may read)",
+                    "  in a second shell: . .venv/bin/activate, then liandong status, liandong tour, liandong token analyst",
+                    f"  every request is logged: tail -f {self.place.log_file}",
+                    "  Ctrl-C ends everything.",
+                    "",
+                ]
             )
         )
 

@@ -56,6 +56,19 @@ def test_a_full_disk_costs_lines_of_the_file_but_not_of_the_terminal(tmp_path: P
     assert "still here" in terminal.getvalue()
 
 
+def test_requests_go_to_the_file_and_leave_the_terminal_to_what_a_person_must_see(tmp_path: Path) -> None:
+    terminal = io.StringIO()
+    written = Journal(tmp_path / "liandong.log", terminal)
+    for event, level in (("answered", "info"), ("token issued", "info"), ("answered", "warning"), ("source is down", "warning")):
+        written.take("hub", f'{{"event": "{event}", "level": "{level}", "route": "/sources"}}')
+    written.close()
+    assert (tmp_path / "liandong.log").read_text(encoding="utf-8").count("route=/sources") == 4
+    assert [line.partition("hub")[2].strip() for line in terminal.getvalue().splitlines()] == [
+        "warning: answered  route=/sources",
+        "warning: source is down  route=/sources",
+    ]
+
+
 def test_the_last_words_of_a_child_are_kept_for_the_reason_of_its_end(tmp_path: Path) -> None:
     written = Journal(tmp_path / "liandong.log", io.StringIO())
     for number in range(100):
