@@ -18,6 +18,15 @@ class Refused(Exception):
         self.body = body
         """The problem as it came, where it was JSON: of a question that nobody answered, it holds the coverage."""
 
+    @property
+    def passing(self) -> bool:
+        """Whether the same question may be answered a moment later: nobody was there, or not yet."""
+        return isinstance(self, NoAnswer) or self.status in (502, 503, 504)
+
+
+class NoAnswer(Refused):
+    """Nobody answered at the address."""
+
 
 def get_token(city: dict[str, Any], client: str, resource: str | None = None, scope: str | None = None) -> dict[str, Any]:
     """An access token by client credentials (RFC 6749 section 4.4, RFC 8707 `resource`)."""
@@ -41,7 +50,7 @@ def call(method: str, url: str, *, token: str | None = None, timeout_s: float = 
         else:
             answer = client.request(method, url, headers=headers, timeout=timeout_s, **request)
     except httpx.HTTPError as error:
-        raise Refused(f"{url} does not answer: {error}") from error
+        raise NoAnswer(f"{url} does not answer: {error}") from error
     if answer.is_success:
         return answer.json()
     try:

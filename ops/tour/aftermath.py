@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from ops.hub import Refused, call
 from ops.tour.city import RunningCity, unbroken
-from ops.tour.leak import WITHIN_S, closure
+from ops.tour.leak import WITHIN_S
 from ops.tour.neighbour import agree, received
-from ops.tour.state import Begun, end, incident_of, now
+from ops.tour.state import RETURNS_WITHIN_S, Begun, end, incident_of, now, roads_open
 from ops.tour.story import Story
 
 AUTHORITY, LAW = "市人民政府（演练）", "《突发事件应对法》第六十四条（演练）"
@@ -110,7 +111,8 @@ def over(story: Story, city: RunningCity, begun: Begun) -> None:
         story.check(not failed, "泄漏终止，车组归队，事件关闭", "The release is concluded, crews turn back, the incident is closed")
         for fault in failed:
             story.aside(fault, fault)
-        story.expect("道路重新开放", "The roads are open again", WITHIN_S, lambda: city.sector("traffic", "GET", closure(begun))["ended_at"])
+        reopened = partial(roads_open, city, str(begun.release))
+        story.expect("枢纽得到交通部门答复：道路已重新开放", "Traffic tells the hub that the roads are open again", RETURNS_WITHIN_S, reopened)
         for incident in begun.fire_incidents:
             story.expect("消防事件已关闭", "The fire service's incident is closed", WITHIN_S, lambda incident=incident: _closed(city, incident))  # type: ignore[misc]  # bound at once
         if begun.incident:

@@ -16,7 +16,7 @@ field() {{ python3 -c "import json, sys; print(json.load(sys.stdin)$1)"; }}
 get() {{ curl -sS --fail-with-body "$2" -H "Authorization: Bearer $1"; }}
 send() {{ curl -sS --fail-with-body -X "$1" "$3" -H "Authorization: Bearer $2" -H "$JSON" -d "$4"; }}
 moment() {{ date -u +%Y-%m-%dT%H:%M:%SZ; }}
-until_there() {{ n=0; while ! "$@" >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 60 ] || exit 1; sleep 0.5; done; }}
+until_there() {{ n=0; while ! "$@" >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 180 ] || exit 1; sleep 0.5; done; }}
 SAFE=$(liandong token worksafety-system --resource worksafety)
 ROADS=$(liandong token traffic-system --resource traffic)
 FIRE=$(liandong token fire-system --resource fire)
@@ -72,6 +72,9 @@ for task in $(get "$DUTY" "{hub}/incidents/$I" | python3 -c "import json, sys; p
   send POST "$CHIEF" "{hub}/tasks/$task/waive" '{{"reason": "exercise by hand"}}' >/dev/null
 done
 send POST "$CHIEF" "{hub}/incidents/$I/close" '{{"revision": '"$(get "$DUTY" "{hub}/incidents/$I" | field "['revision']")"', "summary": "exercise by hand is over"}}' | field "['state']"
+# 枢纽得到已重启的交通服务答复：道路已开放 · traffic, started again, tells the hub that the roads are open
+reopened() {{ get "$DUTY" "{hub}/collections/traffic.closures/items?filter=id%3D%27release-$R%27" | field "['features'][0]['properties']['ended_at']" | grep -v None; }}
+until_there reopened && reopened
 """  # noqa: E501 - lines of a shell script, to be copied one by one
 
 

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,7 +18,7 @@ from ops.tour import aftermath, leak
 from ops.tour.by_hand import by_hand
 from ops.tour.city import RunningCity
 from ops.tour.report import report
-from ops.tour.state import Begun, end
+from ops.tour.state import RETURNS_WITHIN_S, Begun, end, roads_open
 from ops.tour.story import Story
 
 PACE_S = 7.0
@@ -81,6 +82,9 @@ def _put_right(story: Story, city: RunningCity, begun: Begun) -> None:
             story.check(not failed, "泄漏终止，车组归队，事件关闭", "The release is concluded, crews turn back, the incident is closed")
             for fault in failed:
                 story.aside(fault, fault)
+            if begun.release:
+                reopened = partial(roads_open, city, begun.release)
+                story.expect("枢纽得到交通部门答复：道路已重新开放", "Traffic tells the hub that the roads are open again", RETURNS_WITHIN_S, reopened)
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -10,9 +10,9 @@ from typing import Any
 import shapely
 
 from ops.demo.cities import CITIES
-from ops.hub import Refused, call
+from ops.hub import Refused
 from ops.tour.city import RunningCity, unbroken
-from ops.tour.state import Begun, fire_incident_of, now
+from ops.tour.state import RETURNS_WITHIN_S, Begun, fire_incident_of, now
 from ops.tour.story import Story
 
 PLANT = "湘江氯碱厂"
@@ -20,7 +20,6 @@ NOTE = "演练：liandong tour / exercise of the tour"
 QUARTER_DEG = 0.04
 """From the core to the middle of a quarter."""
 WITHIN_S = 20.0
-RESTARTS_WITHIN_S = 60.0
 
 
 def overview(story: Story, city: RunningCity) -> None:
@@ -152,7 +151,13 @@ def without_traffic(story: Story, city: RunningCity, begun: Begun) -> None:
                 f"行车时间取自消防自存的路网副本（{', '.join(sorted(copies))}）",
                 f"Travel times by fire's own copy of the roads ({', '.join(sorted(copies))})",
             )
-        if story.expect("守护进程已重新启动交通服务", "The supervisor has started traffic again", RESTARTS_WITHIN_S, lambda: _ready(city, "traffic")):
+        back = story.expect(
+            "交通服务已被重新启动，枢纽又得到它的答复",
+            "Traffic was started again, and the hub has its answers",
+            RETURNS_WITHIN_S,
+            lambda: _coverage_of_closures(city)["complete"],
+        )
+        if back:
             story.figure("交通中断", "Traffic was away for", f"{(now() - gone).total_seconds():.1f} s")
 
 
@@ -181,10 +186,6 @@ def _incident_of_call(city: RunningCity, call_id: str) -> str:
         if call_id in city.sector("fire", "GET", f"/incidents/{row['id']}")["calls"]:
             return str(row["id"])
     raise Refused(f"the call {call_id} opened no incident")
-
-
-def _ready(city: RunningCity, service: str) -> bool:
-    return bool(call("GET", f"{city.url(service)}/readyz", timeout_s=2)["status"] == "ready")
 
 
 def after(begun: Begun, moment: str) -> str:

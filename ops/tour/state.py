@@ -13,6 +13,8 @@ from ops.hub import Refused
 from ops.tour.city import RunningCity
 
 SETTLES_WITHIN_S = 15.0
+RETURNS_WITHIN_S = 90.0
+"""A killed service: its pause before the restart, its start on a busy machine, and the hub's next look at it."""
 
 
 @dataclass
@@ -46,6 +48,12 @@ def fire_incident_of(city: RunningCity, release: str) -> str | None:
     """The fire service's incident about a release."""
     found = city.rows("fire-system", "fire", "fire.incidents", filter=f"release = '{release}'", limit=1)
     return found[0]["id"] if found else None
+
+
+def roads_open(city: RunningCity, release: str) -> bool:
+    """Whether the hub itself hears of traffic that the closure has ended; `Refused` while traffic, which the tour kills, is away."""
+    found = city.rows("duty", "hub", "traffic.closures", filter=f"id = 'release-{release}'", limit=1)
+    return bool(found and found[0]["ended_at"])
 
 
 def end(city: RunningCity, begun: Begun, note: str) -> list[str]:
@@ -106,10 +114,18 @@ def _free_crews(city: RunningCity, incident: str) -> None:
 
 
 def _until(reached: Callable[[], bool], otherwise: str) -> None:
-    end_by = time.monotonic() + SETTLES_WITHIN_S
-    while not reached():
+    """A service that does not answer for a moment is asked again."""
+    end_by, last = time.monotonic() + SETTLES_WITHIN_S, ""
+    while True:
+        try:
+            if reached():
+                return
+        except Refused as error:
+            if not error.passing:
+                raise
+            last = f": {error}"
         if time.monotonic() > end_by:
-            raise Refused(f"{otherwise} within {SETTLES_WITHIN_S:g} s")
+            raise Refused(f"{otherwise} within {SETTLES_WITHIN_S:g} s{last}")
         time.sleep(0.2)
 
 

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from ops.commands.status import memory_mib
-from ops.probe import ask
+from ops.hub import Refused
 from ops.services import ROOT
 from ops.tour.city import RunningCity as Asked
 from tests.ops.running_city import RunningCity, free_port_base
@@ -40,11 +40,18 @@ def running_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCi
 
 
 def within(seconds: float, reached: Callable[[], Any], otherwise: str) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := reached()):
-        assert time.monotonic() < end, otherwise
+    """What is reached in time; who does not answer yet is asked again, and named if it stays so."""
+    end, last = time.monotonic() + seconds, ""
+    while True:
+        try:
+            if found := reached():
+                return found
+        except Refused as error:
+            if not error.passing:
+                raise
+            last = f": {error}"
+        assert time.monotonic() < end, f"{otherwise}{last}"
         time.sleep(0.2)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +76,11 @@ def sent(city: RunningCity) -> int:
 
 
 def in_order(here: Asked) -> None:
-    """No release goes on, no incident of the hub is open, none of fire's has anything to do with a release."""
+    """What the tour promises when it says so: asked at once and at the hub, which by then has answers of traffic again."""
     assert here.rows("analyst", "hub", "worksafety.releases", filter="ended_at IS NULL") == []
     assert here.rows("analyst", "hub", "hub.incidents", filter="state <> 'closed'") == []
     assert here.rows("analyst", "hub", "fire.incidents", filter="release IS NOT NULL AND closed_at IS NULL") == []
-    within(PATIENCE_S, lambda: not here.rows("analyst", "hub", "traffic.closures", filter="reason = 'release' AND ended_at IS NULL"), "roads stay closed")
-    within(PATIENCE_S, lambda: ask(f"{here.url('traffic')}/readyz")[0] == 200, "traffic stays away")
+    assert here.rows("analyst", "hub", "traffic.closures", filter="reason = 'release' AND ended_at IS NULL") == []
 
 
 def test_facts_arrive_in_every_sector_and_crews_drive(running_city: RunningCity, here: Asked) -> None:
@@ -103,6 +109,12 @@ def test_a_killed_service_does_not_stop_the_demo_nor_does_its_own_end(running_ci
     within(PATIENCE_S, lambda: told(running_city)["pid"] == running_city.run_file()["demo_pid"] and sent(running_city) > 100, "it sends nothing")
 
 
+def backlog(city: RunningCity) -> int:
+    """Events that wait in the service that is furthest behind."""
+    report = json.loads(city.command("status", "--json").stdout)
+    return max(row["backlog"] or 0 for row in report["services"])
+
+
 def steady(city: RunningCity, here: Asked, seconds: float) -> None:
     """At full speed the demo stays small and the services keep up."""
     pid = city.run_file()["demo_pid"]
@@ -114,8 +126,7 @@ def steady(city: RunningCity, here: Asked, seconds: float) -> None:
     assert last < SMALL_MIB
     assert last - first < GROWTH_MIB
     assert sent(city) > known
-    report = json.loads(city.command("status", "--json").stdout)
-    assert max(row["backlog"] or 0 for row in report["services"]) < BACKLOG, report
+    within(PATIENCE_S, lambda: backlog(city) < BACKLOG, "events pile up")
     assert len(here.rows("analyst", "hub", "fire.incidents", filter="closed_at IS NULL", limit=200)) < 60, "incidents pile up"
 
 
@@ -144,7 +155,7 @@ def test_the_tour_comes_true_and_leaves_a_report_and_the_city_in_order(running_c
 def test_the_commands_of_the_report_work_as_they_stand(running_city: RunningCity, here: Asked) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     script = ["sh", str(running_city.var / "tour" / "by-hand.sh")]
-    done = subprocess.run(script, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    done = subprocess.run(script, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=3 * PATIENCE_S, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "copy" in done.stdout.split()
     in_order(here)
@@ -161,7 +172,7 @@ def test_ctrl_c_in_the_middle_of_the_tour_leaves_the_city_as_it_should_be(runnin
         assert line, seen
         seen += line
     tour.send_signal(signal.SIGINT)
-    rest, _ = tour.communicate(timeout=PATIENCE_S)
+    rest, _ = tour.communicate(timeout=3 * PATIENCE_S)
     assert tour.returncode == 130, seen + rest
     assert "Everything is put right" in rest
     assert "✗" not in rest.partition("Everything is put right")[2], rest
@@ -179,7 +190,7 @@ def test_two_cities_and_their_tours_side_by_side(running_city: RunningCity, here
             subprocess.Popen([*command, str(beside.var)], cwd=ROOT, env=city.environment(), stdout=subprocess.PIPE, text=True)
             for city, beside in ((running_city, other), (other, running_city))
         ]
-        told = [tour.communicate(timeout=2 * PATIENCE_S)[0] for tour in tours]
+        told = [tour.communicate(timeout=4 * PATIENCE_S)[0] for tour in tours]
         assert [tour.returncode for tour in tours] == [0, 0], told
         assert "430100 has received the warning, signed" in told[0]
         assert "430300 has received the warning, signed" in told[1]
