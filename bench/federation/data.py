@@ -35,6 +35,7 @@ SERIES = f"""
         '43030' || (1 + s % {DISTRICTS}) || lpad((1 + s % {TOWNS})::text, 3, '0'), 'bench'
     FROM generate_series(1, {STATIONS}) s
 """
+PARTITIONS = "SELECT make_observation_partition(m::date) FROM generate_series('2025-09-01'::timestamp, '2026-09-01', interval '1 month') m"
 HOURLY = """
     INSERT INTO observations_hourly (series, hour, count, sum, mean, m2, min, max)
     SELECT series, date_trunc('hour', time, 'UTC'), count(*), sum(value), avg(value), var_pop(value) * count(*), min(value), max(value)
@@ -98,7 +99,7 @@ async def _fill_one(owner: asyncpg.Connection, name: str, table: str, rows: int)
         await owner.execute(_events(table, rows))
     else:
         await owner.execute("TRUNCATE series, observations_hourly")
-        await owner.execute(f"SELECT make_observation_partition(month::date) FROM generate_series('2025-09-01'::timestamp, '2026-09-01', interval '1 month') month")
+        await owner.execute(PARTITIONS)
         await owner.execute(SERIES)
         await owner.execute(_readings(rows))
         await owner.execute(HOURLY)

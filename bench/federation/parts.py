@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 import pyarrow as pa
 
-from bench.federation.cases import CASES, COUNT, JOIN, MEAN, Case, by_hand
+from bench.federation.cases import CASES, COUNT, DUCK_HOUR, FDW_HOUR, JOIN, MEAN, Case, by_hand
 from bench.federation.data import DAY, JOINED
 from bench.federation.duck import Duck
 from bench.federation.fdw import rows_of
@@ -50,12 +50,12 @@ async def _case(case: Case, client: httpx.AsyncClient, duck: Duck, fdw: asyncpg.
     served = sorted({source.get("served_from", "?") for source in sources})
     found = await answer_of(client, path, case.asked(901))
     rows = [list(row.values()) for row in found.to_pylist()]
-    require_equal(f"{case.name}, DuckDB", rows, duck.ask(case.sql(901, check=True), rows=True)[1], case.error)
-    works = {"hub": lambda number: answer_of(client, path, case.asked(number)), "duck": lambda number: duck.ask(case.sql(number))[0]}
+    require_equal(f"{case.name}, DuckDB", rows, duck.ask(case.sql(901, DUCK_HOUR, check=True), rows=True)[1], case.error)
+    works = {"hub": lambda number: answer_of(client, path, case.asked(number)), "duck": lambda number: duck.ask(case.sql(number, DUCK_HOUR))[0]}
     if case.fdw:
-        require_equal(f"{case.name}, postgres_fdw", rows, await rows_of(fdw, case.sql(901)), case.error)
+        require_equal(f"{case.name}, postgres_fdw", rows, await rows_of(fdw, case.sql(901, FDW_HOUR)), case.error)
         require_equal(f"{case.name}, postgres_fdw by hand", rows, [[*row[:2], int(row[2]), row[3]] for row in await rows_of(fdw, by_hand(901))], case.error)
-        works |= {"fdw": lambda number: fdw.fetch(case.sql(number)), "by hand": lambda number: fdw.fetch(by_hand(number))}
+        works |= {"fdw": lambda number: fdw.fetch(case.sql(number, FDW_HOUR)), "by hand": lambda number: fdw.fetch(by_hand(number))}
     middle = await in_turn(works, rounds)
     name = f"{case.name}, {found.num_rows:,} groups"
     table.faster(name, "DuckDB ATTACH", middle["hub"], middle["duck"], case.duck)
@@ -85,8 +85,10 @@ async def small(made: Stand, table: Table, rounds: int) -> None:
     async with made.client() as hub, httpx.AsyncClient(timeout=60, trust_env=False) as bare:
 
         async def all_sources(number: int, *, page: bool) -> list[Any]:
-            asked = ((bare.get(f"{made.sectors[name]}{path}/items", params=small_page(number), headers=headers[name])) for name in SIX) if page else (
-                (bare.post(f"{made.sectors[name]}{path}/aggregate", json=small_question(number), headers=headers[name])) for name in SIX
+            asked = (
+                ((bare.get(f"{made.sectors[name]}{path}/items", params=small_page(number), headers=headers[name])) for name in SIX)
+                if page
+                else ((bare.post(f"{made.sectors[name]}{path}/aggregate", json=small_question(number), headers=headers[name])) for name in SIX)
             )
             return [answer.raise_for_status().json() for answer in await asyncio.gather(*asked)]
 
