@@ -7,7 +7,7 @@ from datetime import timedelta
 from services.env.models import StationKind, outlines, stations
 from services.env.observations.schemas import AIR
 from shared.datasets.declaration import Dataset, Field, FieldType, Join, Point, Shape
-from shared.series import observations, observations_daily, series
+from shared.series import HOURLY, observations, observations_daily, series
 from shared.vocabulary import Sharing, Text
 
 OWNER = Text("生态环境局", "Bureau of Ecology and Environment")
@@ -98,6 +98,7 @@ OBSERVATIONS = Dataset(
     freshness=timedelta(hours=2),
     sharing=Sharing.UNCONDITIONAL,
     legal_basis=LAW,
+    rollup=HOURLY,
 )
 
 DAILY = Dataset(

@@ -8,7 +8,7 @@ from services.traffic.detectors.schemas import MEASURED
 from services.traffic.incidents.schemas import KINDS, SEVERITIES
 from services.traffic.models import closures, detectors, incidents, networks, roads
 from shared.datasets.declaration import Dataset, Field, FieldType, Join, Point, Shape
-from shared.series import observations, series
+from shared.series import HOURLY, observations, series
 from shared.vocabulary import Sharing, Text
 
 OWNER = Text("交通运输局", "Bureau of Transport")
@@ -131,6 +131,7 @@ OBSERVATIONS = Dataset(
     freshness=timedelta(minutes=15),
     sharing=Sharing.UNCONDITIONAL,
     legal_basis=LAW,
+    rollup=HOURLY,
 )
 
 INCIDENTS = Dataset(

@@ -8,7 +8,7 @@ from services.worksafety.inventories.domain import CLASSES, EDITION
 from services.worksafety.models import accidents, enterprises, grades, inventories, outlines, releases, sensors, sites, substances, units
 from services.worksafety.sensors.schemas import SAFETY
 from shared.datasets.declaration import Dataset, Field, FieldType, Join, Point
-from shared.series import observations, series
+from shared.series import HOURLY, observations, series
 from shared.vocabulary import DataGrade, Sharing, Text
 
 OWNER = Text("应急管理局", "Bureau of Emergency Management")
@@ -226,6 +226,7 @@ OBSERVATIONS = Dataset(
     geometry=Point(lon="series.lon", lat="series.lat"),
     freshness=timedelta(minutes=5),
     legal_basis=LAW,
+    rollup=HOURLY,
 )
 RELEASES = Dataset(
     id="worksafety.releases",

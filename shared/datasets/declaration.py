@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Literal
 from shared.vocabulary import DataGrade, Personal, Sharing, Text
 
 if TYPE_CHECKING:
-    from sqlalchemy import Table
+    from collections.abc import Callable
+
+    from sqlalchemy import ColumnElement, FromClause, Table
+
+    from shared.caller import Caller
 
 FieldType = Literal["string", "integer", "number", "boolean", "datetime", "date"]
 
@@ -65,6 +69,32 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RollUp:
+    """A table that keeps, by series and hour (UTC), what aggregates of a dataset's rows are made of.
+
+    It has the columns `count`, `sum`, `m2` (sum of squared deviations from the mean), `min` and `max` of the field `value`, written in
+    the transaction of the rows, and the columns of the dataset's table by which it joins others. Neither `value` nor `covers` is ever null.
+    """
+
+    name: str
+    table: Table
+    value: str
+    time: str = "hour"
+    """Column with the beginning of the hour."""
+    covers: tuple[str, int] | None = None
+    """An integer field and its greatest value among the rows that it holds; the others are read from the rows themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRights:
+    """Who may read a dataset that is not for all readers of its service, and which of its rows. It is not shared through other hubs."""
+
+    reads: Callable[[Caller], bool]
+    rows: Callable[[Caller, FromClause], ColumnElement[bool] | None]
+    """The condition under which a row exists for the caller; None if all do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """One thing that a service shares. Frozen: a change of meaning is a new dataset."""
 
@@ -93,8 +123,12 @@ class Dataset:
     legal_basis: str = ""
     authority: str | None = None
     """Body that answers for the rows whatever their area (ports, railways)."""
+    rights: OwnRights | None = None
+    """Rights of its own, in the place of those of the service's readers."""
     smallest_group: int = 0
     """Groups with fewer rows are suppressed in finished aggregates; 0 for data that concern no person."""
+    rollup: RollUp | None = None
+    """From which aggregates are answered where it gives the same answer as the rows."""
 
     def __post_init__(self) -> None:
         if self.grade is DataGrade.CORE or any(field.grade is DataGrade.CORE for field in self.fields):

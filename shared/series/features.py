@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Table, func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.datasets.aggregate.zones import whole_hours
 from shared.loads import merge
 from shared.series.properties import Observed, Timing, hour_needs
 from shared.series.tables import series
-from shared.series.zones import whole_hours
 
 FOLLOWED = ("name_zh", "name_en", "area", "lon", "lat")
 """Columns that a feature's table and its series share."""

@@ -18,6 +18,7 @@ from shared.runtime import Now
 from shared.series.loading import Loaded, load
 from shared.series.properties import Observed
 from shared.series.reading import columns
+from shared.series.rolled import HOURLY
 from shared.series.tables import observations, series
 from shared.vocabulary import Sharing, Text
 
@@ -122,4 +123,5 @@ def readings_dataset(
         freshness=freshness,
         sharing=sharing,
         legal_basis=legal_basis,
+        rollup=HOURLY,
     )

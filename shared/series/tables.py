@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, CheckConstraint, Column, DateTime, Double, Identity, Index, Integer, SmallInteger, Table, Text, UniqueConstraint
+from sqlalchemy import Boolean, CheckConstraint, Column, DateTime, Double, Identity, Index, Integer, SmallInteger, Table, Text, UniqueConstraint, text
 
 from shared.database import new_metadata
 from shared.datasets.history import history_of, recorded_columns
@@ -48,6 +48,8 @@ observations = Table(
 """One partition for each month (UTC), made by `make_observation_partition`. A foreign key to `series` would cost a look-up for each row;
 loads resolve the series themselves, and a series is never deleted."""
 Index("ix_observations_time", observations.c.time, postgresql_using="brin")
+Index("ix_observations_uncounted", observations.c.time, postgresql_where=text("quality > 3"))
+"""The few values that are in no roll-up (`COUNTED`)."""
 history_of(observations)
 
 observations_hourly = Table(

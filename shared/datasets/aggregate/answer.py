@@ -18,6 +18,7 @@ from shared.datasets.aggregate.finish import Finished, finish, select_rows
 from shared.datasets.aggregate.gather import gather
 from shared.datasets.aggregate.plan import lay_out
 from shared.datasets.aggregate.question import Question
+from shared.datasets.aggregate.rolled import compile_rolled
 from shared.datasets.aggregate.states import States
 from shared.datasets.coverage import Coverage, Scope, SourceAnswer
 from shared.datasets.declaration import Dataset
@@ -34,7 +35,7 @@ async def states_of(connection: AsyncConnection, dataset: Dataset, question: Que
     known_at = await settled(connection, question.known_at) if question.known_at else None
     seen = view(dataset, caller, known_at, city_areas=settings.areas)
     layout = lay_out(question, seen, settings.timezone)
-    compiled = compile_rows(question, layout, seen)
+    compiled = compile_rolled(question, layout, seen, caller, settings.areas) or compile_rows(question, layout, seen)
     if question.deadline_ms is not None:
         allowed = min(question.deadline_ms, int(settings.statement_timeout_s * 1000))
         await connection.execute(select(func.set_config("statement_timeout", str(allowed), True)))

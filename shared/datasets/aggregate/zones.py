@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -50,3 +50,10 @@ def regular(zone: str, unit: TimeUnit) -> Regular | None:
         return None
     offset = since.astimezone(tz).utcoffset() or timedelta()
     return Regular(since + _LONGEST, _MONDAY - last, offset)
+
+
+@cache
+def whole_hours(zone: str) -> bool:
+    """Whether an IANA zone has been whole hours from UTC since 1950, so that its hours and days are made of UTC hours."""
+    offsets = (datetime(year, month, 15, tzinfo=UTC).astimezone(ZoneInfo(zone)).utcoffset() for year in range(1950, 2051) for month in (1, 4, 7, 10))
+    return all(offset is not None and offset % timedelta(hours=1) == timedelta(0) for offset in offsets)
