@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     body_limit: Annotated[int, Field(description="Largest request body in bytes, before and after decompression", gt=0)] = 2 * MIB
     load_limit: Annotated[int, Field(description="Largest body of a bulk load in bytes, before and after decompression", gt=0)] = 32 * MIB
     page_limit: Annotated[int, Field(description="Most rows in one page of records", gt=0)] = 10_000
+    streams_at_once: Annotated[int, Field(description="Most streams of records at the same time; each holds a database connection of its own", gt=0)] = 6
+    stream_timeout_s: Annotated[float, Field(description="Longest a stream of records may take, in seconds", gt=0)] = 600.0
+    stream_idle_s: Annotated[float, Field(description="Longest a stream waits for a client, or a source, that moves nothing, in seconds", gt=0)] = 60.0
     statement_timeout_s: Annotated[float, Field(description="Longest a single database statement may run, in seconds", gt=0)] = 20.0
 
     signing_keys: Annotated[Path | None, Field(description="Hub: folder of the token signing keys (JWK files, mode 0600)")] = None
@@ -81,6 +84,9 @@ class Settings(BaseSettings):
     superiors: Annotated[
         dict[str, Superior], Field(description="Hub: hubs of a higher level that may ask this one (`430000/hub`), each with issuer, keys and bounds")
     ] = {}
+    kept_bytes: Annotated[int, Field(description="Hub: bytes of sources' answers kept in memory, given again as long as nothing changes; 0: none", ge=0)] = (
+        64 * MIB
+    )
     clients_file: Annotated[Path | None, Field(description="Hub: machine clients made at first start (JSON, mode 0600)")] = None
     access_days: Annotated[int, Field(description="Hub: days for which the access record is kept, whole months at a time; at least 183", ge=183)] = 1095
     private_addresses: Annotated[bool, Field(description="Hub: may outgoing calls reach private addresses")] = True

@@ -18,6 +18,7 @@ from services.hub.catalog.registry import Registry
 from services.hub.console.outlines import Drawing
 from services.hub.console.shared_answers import SharedAnswers
 from services.hub.events.live import Live
+from services.hub.federation.kept_states import KeptStates
 from shared.client import SourceClient
 from shared.service import Runtime
 
@@ -33,6 +34,7 @@ class Hub:
     client: SourceClient
     registry: Registry
     live: Live
+    kept: KeptStates
     overviews: SharedAnswers = field(default_factory=SharedAnswers)
     drawing: Drawing = field(default_factory=Drawing)
 
@@ -44,16 +46,18 @@ async def hold(runtime: Runtime) -> AsyncIterator[Hub]:
     folder = settings.signing_keys or settings.cache_dir / "signing-keys"
     await take_clients_file(runtime)
     client = SourceClient(private_addresses=settings.private_addresses)
+    issuer = Issuer(settings.issuer, settings.audience, folder)
     try:
         yield Hub(
             city=settings.city,
             name=settings.audience,
-            issuer=Issuer(settings.issuer, settings.audience, folder),
+            issuer=issuer,
             passwords=Passwords(),
             failures=Failures(),
             client=client,
             registry=Registry(settings.sources),
             live=Live(),
+            kept=KeptStates(settings.kept_bytes, settings.audience, client, issuer, settings.city),
         )
     finally:
         await client.aclose()

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import pyarrow.compute as pc
 
 from services.hub.catalog.domain import Source
 from services.hub.federation.ask import Target, ask_all, target, targets
-from services.hub.federation.domain import SourceUnsound, agreeing, check_answered, coverage_of, failed, passed_on
+from services.hub.federation.domain import SourceUnsound, agreeing, check_answered, coverage_of, failed, passed_on, speaks_for
+from services.hub.federation.kept import Answered
+from services.hub.federation.kept_own import own_states, own_versions
+from services.hub.federation.kept_states import Unchanged, Wanted, answered_by, unchanged_by
 from services.hub.federation.layouts import empty_states
 from services.hub.state import Hub
 from shared.caller import Caller
 from shared.client import MIB
 from shared.datasets.aggregate import states as wire
 from shared.datasets.aggregate.across import side_by_side
-from shared.datasets.aggregate.answer import states_of
 from shared.datasets.aggregate.columns import GROUP_ROWS, Layout
 from shared.datasets.aggregate.finish import Finished, finish, select_rows
 from shared.datasets.aggregate.merge import merge_states
@@ -42,7 +44,18 @@ class Gathered:
     aim: Target
     states: tuple[States, ...]
     answers: tuple[SourceAnswer, ...]
+    failures: tuple[SourceAnswer, ...]
+    """Those of the answers that bring no states."""
     refusals: tuple[SourceRefused, ...]
+
+
+async def states_upward(runtime: Runtime, caller: Caller, dataset: str, question: Question, passage: Passage, named: frozenset[str] | None) -> States:
+    """What a superior hub merges with others': the states of all sources under this hub, which of them gave none, and each by its own name."""
+    _check_filter(question, "/filter")
+    gathered = await _gather(runtime, question, passage, target(runtime, caller, dataset, named), caller)
+    check_answered(coverage_of(caller, gathered.answers, limited=gathered.aim.limited), gathered.refusals, strict=False)
+    merged = await asyncio.to_thread(merge_states, gathered.states)
+    return replace(merged, answers=(*merged.answers, *gathered.failures))
 
 
 async def aggregate(
@@ -92,26 +105,34 @@ async def _gather(runtime: Runtime, question: Question, passage: Passage, aim: T
     )
 
     async def ask(source: Source) -> States:
+        wanted = Wanted.of(source, dataset, sent, caller, onward, max_age=question.max_age, narrow=aim.limited)
         if source.name == hub.name and aim.own is not None:
-            async with runtime.reader.connect() as connection:
-                await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-                return await states_of(connection, aim.own, sent, caller, runtime.settings, datetime.now(UTC))
-        answer = await hub.client.ask(
-            source.name,
-            f"{source.url}/collections/{dataset}/aggregate",
-            onward,
-            token=hub.issuer.hop(caller, source.audience(hub.city)),
-            method="POST",
-            json=sent.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"sources"}),
-            headers={"Accept": wire.MEDIA_TYPE},
-            limit_bytes=STATES_BYTES,
-        )
-        return await asyncio.to_thread(_read, source, dataset, answer.content, sent, answer.elapsed_ms)
+            own = aim.own
+            return await hub.kept.get(wanted, lambda _: own_states(runtime, own, sent, caller), lambda: own_versions(runtime))
+        return await hub.kept.get(wanted, lambda tag: _fetch(hub, source, dataset, sent, caller, onward, tag))
 
     outcomes = await ask_all(aim, ask)
     states, doubted = _sound_together(dataset, {source.name: found for source, found in outcomes.found})
     answers = [replace(answer, rows=None) if part.smallest_group else answer for part in states for answer in part.answers]
-    return Gathered(aim, tuple(states), (*answers, *outcomes.failures, *doubted), outcomes.refusals)
+    failures = (*outcomes.failures, *doubted)
+    return Gathered(aim, tuple(states), (*answers, *failures), failures, outcomes.refusals)
+
+
+async def _fetch(hub: Hub, source: Source, dataset: str, sent: Question, caller: Caller, onward: Passage, tag: str | None) -> Answered[States] | Unchanged:
+    asked = time.monotonic()
+    answer = await hub.client.ask(
+        source.name,
+        f"{source.url}/collections/{dataset}/aggregate",
+        onward,
+        token=hub.issuer.hop(caller, source.audience(hub.city)),
+        method="POST",
+        json=sent.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"sources"}),
+        headers={"Accept": wire.MEDIA_TYPE, **({"If-None-Match": tag} if tag else {})},
+        limit_bytes=STATES_BYTES,
+    )
+    if answer.status == 304:
+        return unchanged_by(answer, asked)
+    return answered_by(answer, await asyncio.to_thread(_read, source, dataset, answer.content, sent, answer.elapsed_ms), asked)
 
 
 def _read(source: Source, dataset: str, content: bytes, question: Question, elapsed_ms: int) -> States:
@@ -120,13 +141,14 @@ def _read(source: Source, dataset: str, content: bytes, question: Question, elap
         states = wire.read_states(content, question=question)
     except BrokenStates as error:
         raise SourceUnsound(error.detail) from error
-    names = [answer.source for answer in states.answers]
-    in_own_name = names == [source.name] or source.kind == "hub" or (source.kind == "city" and all(name.startswith(source.city + "/") for name in names))
-    if any(answer.dataset != dataset for answer in states.answers) or not in_own_name:
+    if any(answer.dataset != dataset for answer in states.answers) or not speaks_for(source, [answer.source for answer in states.answers]):
         raise SourceUnsound(f"{source.name} answered in another's name or of another dataset.")
-    rows = [answer.rows for answer in states.answers if answer.rows is not None]
-    if len(rows) == len(states.answers) and sum(rows) != (pc.sum(states.table[GROUP_ROWS]).as_py() or 0):
+    given = [answer for answer in states.answers if answer.status in ("ok", "stale")]
+    rows = [answer.rows for answer in given if answer.rows is not None]
+    if not given or (len(rows) == len(given) and sum(rows) != (pc.sum(states.table[GROUP_ROWS]).as_py() or 0)):
         raise SourceUnsound(f"{source.name} says that its answer rests on {sum(rows)} rows, and its groups add up to another number.")
+    if source.kind == "hub":
+        return states
     return replace(states, answers=tuple(replace(answer, elapsed_ms=elapsed_ms) for answer in states.answers))
 
 
