@@ -96,9 +96,9 @@ def read_hops(url: str, number: int, answers: Any) -> None:
     answers.put(asyncio.run(read()))
 
 
-async def hops(url: str, seconds: float) -> list[float]:
-    """Milliseconds of each bare hop."""
-    number, answers = int(RATE * seconds), _spawn.Queue()
+async def hops(url: str, seconds: float, rate: float = RATE) -> list[float]:
+    """Milliseconds of each bare hop, at so many a second."""
+    number, answers = int(rate * seconds), _spawn.Queue()
     reader = _spawn.Process(target=read_hops, args=(url, number, answers), daemon=True)
     reader.start()
     await asyncio.to_thread(answers.get)
@@ -109,7 +109,7 @@ async def hops(url: str, seconds: float) -> list[float]:
             async with lock:
                 await link.ask("XADD", "hop", "*", "event", f"{time.monotonic_ns()} {'x' * 420}")
 
-        await paced(number, RATE, append)
+        await paced(number, rate, append)
         taken = await asyncio.to_thread(answers.get)
         await link.ask("DEL", "hop")
     reader.join()

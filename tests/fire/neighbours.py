@@ -94,7 +94,9 @@ class Neighbours:
         """Straight ways at 10 m/s, the soonest with routes."""
         end = (asked["destination"]["lon"], asked["destination"]["lat"])
         times = {each["id"]: round(distance_m(each["lon"], each["lat"], *end) / 10, 1) for each in asked["origins"]}
-        soonest = sorted(times, key=lambda unit: times[unit])[: asked["routes"]]
+        kinds = {each["id"]: each["vehicle"] for each in asked["origins"]}
+        ordered = sorted(times, key=lambda unit: times[unit])
+        soonest = [unit for kind in set(kinds.values()) for unit in [one for one in ordered if kinds[one] == kind][: asked["routes"]]]
         starts = {each["id"]: [each["lon"], each["lat"]] for each in asked["origins"]}
         routes = {
             unit: {

@@ -40,7 +40,7 @@ async def test_a_release_sends_the_soonest_units_of_the_kinds_that_it_needs_arou
     assert (found["state"], found["release"], found["short"]) == ("dispatched", "R1", False)
     assert {unit["travel_times"] for unit in found["units"]} == {"traffic"}
     assert all(asked["avoid"]["type"] == "Polygon" for asked in fire.neighbours.asked)
-    assert {asked["vehicle"] for asked in fire.neighbours.asked} == {"fire_engine", "ambulance"}
+    assert {each["vehicle"] for asked in fire.neighbours.asked for each in asked["origins"]} == {"fire_engine", "ambulance"}
     said = await fire.said(message["incident"])
     assert (said["missing"], said["content"]["gather_at"]["lon"] > SITE[0] + 0.005) == ([], True), "upwind of an east wind is east, outside the outline"
     assert {unit["unit"]: unit["stop_at"] is not None for unit in said["content"]["units"]} == dict.fromkeys(("E1", "E2", "E3", "M1"), True)

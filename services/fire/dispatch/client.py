@@ -57,14 +57,10 @@ async def travel(
         return Travel("traffic")
     groups = [group for group in ([one for one in units if (one.kind in AMBULANCES) is medical] for medical in (False, True)) if group]
     try:
-        parts = await asyncio.gather(*(_ask_traffic(runtime, group, to, avoid, wanted, PATIENT_S if patient else DEADLINE_S) for group in groups))
+        found = await _ask_traffic(runtime, groups, to, avoid, wanted, PATIENT_S if patient else DEADLINE_S)
     except SourceFailure as failure:
         return await _by_copy(runtime, groups, to, [*closures, *([avoid] if avoid else [])], f"{failure.slug}: {failure.detail}")
-    whole = parts[0]
-    for part in parts[1:]:
-        whole.times |= part.times
-        whole.routes |= part.routes
-    return whole if _reached(whole) else _by_distance(groups, to, OFF_ROAD)
+    return found if _reached(found) else _by_distance(groups, to, OFF_ROAD)
 
 
 def _reached(found: Travel) -> bool:
@@ -76,14 +72,15 @@ def _vehicle(group: Sequence[Candidate]) -> Any:
     return "ambulance" if group[0].kind in AMBULANCES else "fire_engine"
 
 
-async def _ask_traffic(runtime: Runtime, group: Sequence[Candidate], to: Place, avoid: Mapping[str, Any] | None, wanted: int, within: float) -> Travel:
+async def _ask_traffic(
+    runtime: Runtime, groups: Sequence[Sequence[Candidate]], to: Place, avoid: Mapping[str, Any] | None, wanted: int, within: float
+) -> Travel:
     question = {
-        "origins": [{"id": one.unit, "lon": one.lon, "lat": one.lat} for one in group],
+        "origins": [{"id": one.unit, "lon": one.lon, "lat": one.lat, "vehicle": _vehicle(group)} for group in groups for one in group],
         "destination": {"lon": to[0], "lat": to[1]},
-        "vehicle": _vehicle(group),
         "avoid": avoid,
         "limit_s": LIMIT_S,
-        "routes": min(len(group), max(wanted, ROUTES), MOST_ROUTES),
+        "routes": min(max(wanted, ROUTES), MOST_ROUTES),
     }
     answer = await runtime.calls.ask("traffic", "/travel-times", within=within, method="POST", json=question)
     try:

@@ -43,15 +43,15 @@ async def network_replaced(_: CloudEvent, event: Event | None, session: AsyncSes
 
 async def _crossed(session: AsyncSession, geometry: dict[str, Any], *, besides: str | None) -> list[str]:
     """Open incidents to which units are on the way through a geometry; a release's own closure is in its outline, which routes avoid anyway."""
-    latest = select(crew_messages.c.incident, func.max(crew_messages.c.revision).label("revision")).group_by(crew_messages.c.incident).subquery()
     moving = select(assignments.c.incident).where(assignments.c.released_at.is_(None), assignments.c.on_scene_at.is_(None))
+    newest = select(crew_messages.c.incident, func.max(crew_messages.c.revision).label("revision")).where(crew_messages.c.incident.in_(moving))
+    latest = newest.group_by(crew_messages.c.incident).subquery()
     query = (
         select(crew_messages.c.incident, crew_messages.c.content["units"].label("units"))
         .join(latest, (latest.c.incident == crew_messages.c.incident) & (latest.c.revision == crew_messages.c.revision))
         .join(incidents, incidents.c.id == crew_messages.c.incident)
         .where(
             incidents.c.closed_at.is_(None),
-            incidents.c.id.in_(moving),
             incidents.c.regarding.is_distinct_from(besides) if besides else incidents.c.id.is_not(None),
         )
     )

@@ -16,7 +16,7 @@ Point = tuple[float, float]
 
 
 async def travel_times(roads: RoadsNow, asked: TravelTimesIn) -> TravelTimesOut:
-    """From all origins to the destination, by one search backwards from it."""
+    """From all origins to the destination, by one search backwards from it for each kind of vehicle."""
     ids = [origin.id for origin in asked.origins]
     if len(set(ids)) != len(ids):
         raise InvalidBody("Two origins have one id.", pointer="/origins")
@@ -32,15 +32,18 @@ def _travel_times(roads: RoadsNow, asked: TravelTimesIn) -> TravelTimesOut:
             router = router.avoiding(closed_arcs(router.network, [asked.avoid.model_dump()]))
         except BadGeometry as error:
             raise InvalidBody(str(error), pointer="/avoid") from error
-    points = [(origin.lon, origin.lat) for origin in asked.origins]
-    reach = router.many_to_one(points, (asked.destination.lon, asked.destination.lat), asked.vehicle, asked.limit_s, ways=asked.routes > 0)
-    seconds = [None if each == float("inf") else round(each, 1) for each in reach.seconds.tolist()]
-    soonest = sorted((each, place) for place, each in enumerate(seconds) if each is not None)[: asked.routes]
-    return TravelTimesOut.model_construct(
-        **_state(roads),
-        times=[TravelTime.model_construct(id=origin.id, travel_s=each) for origin, each in zip(asked.origins, seconds, strict=True)],
-        routes={asked.origins[place].id: _route(reach.route(place)) for _, place in soonest},
-    )
+    times: dict[str, float | None] = {}
+    routes: dict[str, RouteOut] = {}
+    for vehicle in sorted({origin.vehicle or asked.vehicle for origin in asked.origins}):
+        group = [origin for origin in asked.origins if (origin.vehicle or asked.vehicle) == vehicle]
+        destination = (asked.destination.lon, asked.destination.lat)
+        reach = router.many_to_one([(each.lon, each.lat) for each in group], destination, vehicle, asked.limit_s, ways=asked.routes > 0)
+        seconds = [None if each == float("inf") else round(each, 1) for each in reach.seconds.tolist()]
+        times |= {origin.id: each for origin, each in zip(group, seconds, strict=True)}
+        soonest = sorted((each, place) for place, each in enumerate(seconds) if each is not None)[: asked.routes]
+        routes |= {group[place].id: _route(reach.route(place)) for _, place in soonest}
+    ordered = [TravelTime.model_construct(id=origin.id, travel_s=times[origin.id]) for origin in asked.origins]
+    return TravelTimesOut.model_construct(**_state(roads), times=ordered, routes=routes)
 
 
 async def route(roads: RoadsNow, start: Point, end: Point, vehicle: Vehicle) -> RouteAnswer:

@@ -25,6 +25,7 @@ class Origin(Place):
     """Where something is that may set out."""
 
     id: PlainText
+    vehicle: Annotated[Vehicle | None, Field(description="How it drives, if not as the question says")] = None
 
 
 class TravelTimesIn(RowModel):
@@ -35,7 +36,7 @@ class TravelTimesIn(RowModel):
     vehicle: Vehicle = "car"
     avoid: Annotated[Geometry | None, Field(description="GeoJSON geometry, WGS 84, that no way goes through, beside what is closed")] = None
     limit_s: Annotated[float, Field(ge=1, le=FARTHEST_S, description="Longer ways are not searched")] = 3600
-    routes: Annotated[int, Field(ge=0, le=20, description="The ways of how many of the soonest are wanted")] = 0
+    routes: Annotated[int, Field(ge=0, le=20, description="The ways of how many of the soonest of each vehicle are wanted")] = 0
 
 
 class Out(BaseModel):
