@@ -15,9 +15,9 @@ from starlette.exceptions import HTTPException
 
 from shared import log
 from shared.errors import InvalidBody, InvalidRequest, NotFound, Problem, Unavailable, problem_types
+from shared.refusals import MEDIA_TYPE, describe_refusals
 from shared.vocabulary import Text
 
-MEDIA_TYPE = "application/problem+json"
 _log = structlog.get_logger("problem")
 _LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError, OSError)
 """What a database says that is away, restarting, full or out of connections."""
@@ -61,8 +61,9 @@ def respond(request: Request, problem: Problem) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every exception as a problem."""
+    """Answer every exception as a problem, and say in the description which."""
     app.include_router(router)
+    describe_refusals(app)
 
     @app.exception_handler(Problem)
     async def on_problem(request: Request, problem: Problem) -> Response:
