@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ from shared.source_failures import SourceBusy, SourceDenied, SourceFailure, Sour
 
 AT_ONCE = 8
 """Most calls to one source at the same time."""
+STREAMS_AT_ONCE = 8
+"""Most streams from one source at the same time, beside its calls."""
 FAIR_S = 0.5
 """A timeout counts against the source only if it had at least this long,"""
 ALIVE_S = 5.0
@@ -48,6 +50,8 @@ class Gate:
     """When it last answered anything, on the clock of `time.monotonic`."""
     breaker: Breaker = field(default_factory=Breaker)
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    streams: int = 0
+    """Streams under way."""
 
     def succeeded(self) -> None:
         self.answered = time.monotonic()
@@ -121,6 +125,53 @@ class SourceClient:
         return Answer(status, answered, content, elapsed_ms)
 
     @asynccontextmanager
+    async def stream(
+        self,
+        source: str,
+        url: str,
+        passage: Passage,
+        *,
+        begins_s: float,
+        idle_s: float,
+        token: str | None = None,
+        params: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The pieces of a source's answer as they come, once it has begun within `begins_s`; a `SourceFailure` that says why there are none.
+
+        While they come, one raises `SourceTimeout` if nothing has come for `idle_s` or the passage is over, `SourceFailure` if they break off.
+        """
+        sent = {"Accept-Encoding": "identity", **passage.headers(), **_tracing(), **(headers or {})}
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        request = self._http.build_request("GET", url, params=list(params) or None, headers=sent)
+        gate = self._gate(source)
+        if gate.streams >= STREAMS_AT_ONCE:
+            raise SourceBusy(f"{STREAMS_AT_ONCE} streams from {source} are under way.")
+        gate.streams += 1
+        try:
+            async with AsyncExitStack() as held:
+                async with self._admitted(source, Passage(min(passage.ends, time.monotonic() + begins_s), passage.via), insist=False):
+                    response = await self._begun(source, request, held)
+                yield _pieces(source, response, passage, idle_s)
+        finally:
+            gate.streams -= 1
+
+    async def _begun(self, source: str, request: httpx.Request, held: AsyncExitStack) -> httpx.Response:
+        try:
+            if not self._private:
+                await _pin_public_address(request)
+            response = await self._open(request)
+            held.push_async_callback(response.aclose)
+            if response.status_code != 200:
+                raise _not_ok(source, response.status_code, await _bounded(source, response, MIB))
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise SourceFailure(f"{source} answered compressed although it was asked not to.")
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            raise SourceFailure(f"{source} cannot be reached or broke off: {type(error).__name__}.") from error
+        return response
+
+    @asynccontextmanager
     async def _admitted(self, source: str, passage: Passage, insist: bool) -> AsyncIterator[None]:
         """A place among the calls to the source, the deadline, and the breaker told how it went."""
         gate, given_s = self._gate(source), passage.remaining_s
@@ -180,6 +231,27 @@ async def _bounded(source: str, response: httpx.Response, limit_bytes: int) -> b
     if declared.isdigit() and int(declared) != len(received):
         raise SourceFailure(f"{source} broke off its answer.")
     return bytes(received)
+
+
+async def _pieces(source: str, response: httpx.Response, passage: Passage, idle_s: float) -> AsyncIterator[bytes]:
+    """The body piece by piece; the time that the taker needs between two of them is not the source's."""
+    received, pieces = 0, response.aiter_raw()
+    try:
+        while True:
+            async with asyncio.timeout(min(idle_s, passage.remaining_s)):
+                piece = await anext(pieces, None)
+            if piece is None:
+                break
+            received += len(piece)
+            yield piece
+    except TimeoutError as error:
+        why = f"sent nothing more for {idle_s:g} s" if passage.remaining_s > 0 else "had not sent everything when its time was over"
+        raise SourceTimeout(f"{source} {why}.") from error
+    except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+        raise SourceFailure(f"{source} broke off its answer: {type(error).__name__}.") from error
+    declared = response.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) != received:
+        raise SourceFailure(f"{source} broke off its answer.")
 
 
 def _not_ok(source: str, status: int, content: bytes) -> SourceFailure:
