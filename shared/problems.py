@@ -14,8 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from shared import log
+from shared.api_description import MEDIA_TYPE, describe
 from shared.errors import InvalidBody, InvalidRequest, NotFound, Problem, Unavailable, problem_types
-from shared.refusals import MEDIA_TYPE, describe_refusals
 from shared.vocabulary import Text
 
 _log = structlog.get_logger("problem")
@@ -63,7 +63,7 @@ def respond(request: Request, problem: Problem) -> Response:
 def install(app: FastAPI) -> None:
     """Answer every exception as a problem, and say in the description which."""
     app.include_router(router)
-    describe_refusals(app)
+    describe(app)
 
     @app.exception_handler(Problem)
     async def on_problem(request: Request, problem: Problem) -> Response:

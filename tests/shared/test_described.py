@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from ops.services import declared, present
+from shared.api_description import OAUTH
 from shared.datasets.openapi import as_30
-from shared.refusals import OAUTH
 from shared.service import create_app
 
 
@@ -47,9 +48,24 @@ def test_every_refusal_is_described_as_the_problem_that_is_sent(document: dict[s
         assert "Successful Response" not in {answer["description"] for answer in answers.values()}, name
 
 
+def test_every_json_body_has_an_example_that_its_schema_takes(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if body is None:
+            continue
+        schema = {**body["schema"], "components": document["components"]}
+        if "$ref" in schema:
+            schema = {**document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], "components": document["components"]}
+        whole = body.get("example") or schema.get("example") or next(iter(schema.get("examples", [])), None)
+        if whole is not None:
+            Draft202012Validator(schema).validate(whole)
+        assert whole is not None or '"example' in json.dumps({**body, **schema.get("properties", {})}), name
+
+
 def test_no_reference_leads_nowhere_and_gis_tools_get_the_same(document: dict[str, Any]) -> None:
     for told in (document, as_30(document)):
         known = set(told["components"]["schemas"])
+        assert "#/$defs/" not in json.dumps(told)
         named = {part.partition('"')[0] for part in json.dumps(told).split('"#/components/schemas/')[1:]}
         assert named <= known
         assert "HTTPValidationError" not in known

@@ -16,7 +16,20 @@ Priority = Literal[PRIORITIES]  # type: ignore[valid-type]  # the domain lists t
 UnitKind = Literal[UNIT_KINDS]  # type: ignore[valid-type]  # the domain lists them once
 
 
-class CallIn(PlacedRow):
+class CallIn(
+    PlacedRow,
+    json_schema_extra={
+        "example": {
+            "number": "call-1",
+            "kind": "structure_fire",
+            "priority": "emergency",
+            "received_at": "2026-11-22T08:00:00+08:00",
+            "lon": 112.94,
+            "lat": 27.85,
+            "crs": "wgs84",
+        }
+    },
+):
     """A call for service. Nothing about the caller; the point is that of the block or street, not of a person's door."""
 
     registry: Annotated[Reference | None, Field(description="Who gave the number; the city itself if not given")] = None
@@ -29,7 +42,12 @@ class CallIn(PlacedRow):
     entered_at: Annotated[OffsetTime | None, Field(description="When it was entered for dispatch")] = None
 
 
-class UnitReport(RowModel):
+class UnitReport(
+    RowModel,
+    json_schema_extra={
+        "example": {"unit": "YT-01-1", "unit_kind": "engine", "dispatched_at": "2026-11-22T08:00:00+08:00", "en_route_at": "2026-11-22T08:01:10+08:00"}
+    },
+):
     """The moments of one unit's response, as far as they are known."""
 
     unit: Reference

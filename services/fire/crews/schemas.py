@@ -27,7 +27,7 @@ class MessageOut(BaseModel):
     acknowledged: Annotated[list[str], Field(description="Units that have acknowledged this revision")]
 
 
-class AcknowledgementIn(RowModel):
+class AcknowledgementIn(RowModel, json_schema_extra={"example": {"unit": "YT-01-1", "at": "2026-11-22T08:00:00+08:00"}}):
     """That a crew has taken note."""
 
     unit: Reference

@@ -19,13 +19,13 @@ class NeedIn(RowModel):
     capability: Capability | None = None
 
 
-class DispatchIn(RowModel):
+class DispatchIn(RowModel, json_schema_extra={"example": {"needs": [{"unit_kinds": ["engine"], "count": 2}]}}):
     """What to send, if not what the plan says."""
 
     needs: Annotated[list[NeedIn] | None, Field(min_length=1, max_length=20, description="In all; units that are there already count")] = None
 
 
-class PlanIn(RowModel):
+class PlanIn(RowModel, json_schema_extra={"example": {"needs": [{"unit_kinds": ["engine"], "count": 2}, {"unit_kinds": ["ladder"]}], "source": "our own"}}):
     """The city's plan for a kind of incident."""
 
     needs: Annotated[list[NeedIn], Field(max_length=20, description="None: the plan that comes with the service holds again")]

@@ -55,7 +55,7 @@ class HydrantIn(PlacedRow):
     note: PlainText | None = None
 
 
-class StateIn(RowModel):
+class StateIn(RowModel, json_schema_extra={"example": {"state": "en_route", "at": "2026-11-22T08:00:00+08:00"}}):
     """That a unit is in a state from a moment on."""
 
     state: State

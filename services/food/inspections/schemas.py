@@ -67,7 +67,18 @@ class FindingReport(RowModel):
     description: PlainText | None = None
 
 
-class InspectionReport(RowModel):
+class InspectionReport(
+    RowModel,
+    json_schema_extra={
+        "example": {
+            "number": "2026-0815",
+            "inspected_at": "2026-11-22T08:00:00+08:00",
+            "kind": "routine_unannounced",
+            "score": 58,
+            "findings": [{"code": "103109", "risk": "high", "description": "生熟混放"}],
+        }
+    },
+):
     """An inspection just made, with all that was found."""
 
     number: Annotated[Reference | None, Field(description="Number of the inspection within the registry; one is made if not given")] = None

@@ -49,7 +49,9 @@ class NoticeIn(RowModel):
     url: Annotated[str | None, Field(max_length=1_000, pattern=r"^https?://[!-~]+$")] = None
 
 
-class RecallIn(RowModel):
+class RecallIn(
+    RowModel, json_schema_extra={"example": {"grade": "II", "reason": "镉超标", "lots": ["430300:paddy"], "known_since": "2026-11-22T08:00:00+08:00"}}
+):
     """Food to be called back."""
 
     number: Annotated[Reference | None, Field(description="Number within the city; one is made if not given")] = None
@@ -61,7 +63,7 @@ class RecallIn(RowModel):
     area: Annotated[AreaCode | None, Field(description="Area of the authority; that of the maker of the first lot if not given")] = None
 
 
-class ProgressIn(RowModel):
+class ProgressIn(RowModel, json_schema_extra={"example": {"informed_at": "2026-11-22T08:00:00+08:00", "removed_at": "2026-11-22T10:00:00+08:00"}}):
     """How far a recall has come at one of the premises; what is not given stays as it is."""
 
     informed_at: OffsetTime | None = None

@@ -64,7 +64,7 @@ class UserIn(RightsIn):
     password: Password
 
 
-class Change(BaseModel):
+class Change(BaseModel, json_schema_extra={"example": {"disabled": True}}):
     """What changes about a client or a person; what is absent stays."""
 
     model_config = ConfigDict(extra="forbid")
@@ -73,11 +73,11 @@ class Change(BaseModel):
     rights: RightsIn | None = None
 
 
-class UserChange(Change):
+class UserChange(Change, json_schema_extra={"example": {"disabled": True}}):
     password: Password | None = None
 
 
-class PasswordChange(BaseModel):
+class PasswordChange(BaseModel, json_schema_extra={"example": {"old": "correct horse battery staple", "new": "another long sentence"}}):
     model_config = ConfigDict(extra="forbid")
 
     old: Password

@@ -36,7 +36,12 @@ def _small(value: dict[str, Any]) -> dict[str, Any]:
 KeptJson = Annotated[dict[str, Any], AfterValidator(_small)]
 
 
-class IncidentIn(PlacedRow):
+class IncidentIn(
+    PlacedRow,
+    json_schema_extra={
+        "example": {"kind": "fire", "title_zh": "仓库火灾", "title_en": "Warehouse fire", "area": "430304", "lon": 112.94, "lat": 27.83, "crs": "wgs84"}
+    },
+):
     """An incident that an officer opens."""
 
     kind: Kind
@@ -57,7 +62,7 @@ class IncidentIn(PlacedRow):
         return self
 
 
-class FiguresIn(RowModel):
+class FiguresIn(RowModel, json_schema_extra={"example": {"revision": 1, "deaths": 0, "serious_injuries": 12}}):
     """What has become known. Figures stated here replace those before; the grade follows by rule unless an officer has set it."""
 
     revision: Revision
@@ -71,7 +76,7 @@ class FiguresIn(RowModel):
     people_threatened: Count | None = None
 
 
-class GradeIn(RowModel):
+class GradeIn(RowModel, json_schema_extra={"example": {"revision": 2, "grade": 3, "reason": "按现场核实的伤亡人数"}}):
     """A grade that an officer sets; null gives it back to the rules."""
 
     revision: Revision
@@ -79,7 +84,7 @@ class GradeIn(RowModel):
     reason: PlainText
 
 
-class ResponseIn(RowModel):
+class ResponseIn(RowModel, json_schema_extra={"example": {"revision": 3, "level": 3, "authority": "市人民政府", "reason": "启动三级响应"}}):
     """The response level that an authority sets; null ends the response."""
 
     revision: Revision
@@ -88,21 +93,21 @@ class ResponseIn(RowModel):
     reason: PlainText
 
 
-class ClosingIn(RowModel):
+class ClosingIn(RowModel, json_schema_extra={"example": {"revision": 4, "summary": "火已扑灭，无人死亡"}}):
     """Closing: what happened, in a few lines."""
 
     revision: Revision
     summary: LongText
 
 
-class ReopeningIn(RowModel):
+class ReopeningIn(RowModel, json_schema_extra={"example": {"revision": 5, "reason": "复燃"}}):
     """Reopening, and why."""
 
     revision: Revision
     reason: PlainText
 
 
-class EntryIn(RowModel):
+class EntryIn(RowModel, json_schema_extra={"example": {"kind": "decision", "text": "疏散下风向居民"}}):
     """An officer's entry in the timeline."""
 
     kind: Literal["decision", "note"] = "note"
@@ -111,7 +116,7 @@ class EntryIn(RowModel):
     at: OffsetTime | None = None
 
 
-class AttachedIn(RowModel):
+class AttachedIn(RowModel, json_schema_extra={"example": {"position": 1042}}):
     """An event of the log that belongs to the incident, too."""
 
     position: Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -132,7 +137,7 @@ class TaskIn(RowModel):
     due_at: OffsetTime | None = None
 
 
-class AnswerIn(RowModel):
+class AnswerIn(RowModel, json_schema_extra={"example": {"state": "acknowledged", "note": "已出动"}}):
     """What the sector says to its task."""
 
     state: Answer
@@ -145,7 +150,7 @@ class AnswerIn(RowModel):
         return self
 
 
-class WaivingIn(RowModel):
+class WaivingIn(RowModel, json_schema_extra={"example": {"reason": "演练"}}):
     """Why a task need not be done any more."""
 
     reason: PlainText

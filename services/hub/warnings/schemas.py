@@ -15,7 +15,29 @@ from shared.row_models import AreaCode, OffsetTime, PlainText, RowModel
 CityCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
 
 
-class WarningIn(RowModel):
+class WarningIn(
+    RowModel,
+    json_schema_extra={
+        "example": {
+            "status": "Exercise",
+            "level": 2,
+            "hazard": "hazardous-release",
+            "categories": ["CBRNE"],
+            "urgency": "Immediate",
+            "certainty": "Observed",
+            "event_zh": "氯气泄漏",
+            "event_en": "Chlorine release",
+            "headline_zh": "下风向居民关闭门窗",
+            "headline_en": "Downwind: close windows",
+            "description_zh": "岳塘区氯气泄漏。",
+            "description_en": "Chlorine escapes in Yuetang.",
+            "areas": ["430304"],
+            "area_name_zh": "岳塘区",
+            "area_name_en": "Yuetang District",
+            "expires": "2026-11-22T20:00:00+08:00",
+        }
+    },
+):
     """A warning to be: who is warned of what, how urgently, until when, in Chinese and in English."""
 
     status: Annotated[Status, Field(description="`Exercise` and `Test` never reach a public channel")]
@@ -57,13 +79,36 @@ class WarningIn(RowModel):
         return self
 
 
-class WarningChange(WarningIn):
+class WarningChange(
+    WarningIn,
+    json_schema_extra={
+        "example": {
+            "revision": 1,
+            "status": "Exercise",
+            "level": 2,
+            "hazard": "hazardous-release",
+            "categories": ["CBRNE"],
+            "urgency": "Immediate",
+            "certainty": "Observed",
+            "event_zh": "氯气泄漏",
+            "event_en": "Chlorine release",
+            "headline_zh": "下风向居民关闭门窗",
+            "headline_en": "Downwind: close windows",
+            "description_zh": "岳塘区氯气泄漏。",
+            "description_en": "Chlorine escapes in Yuetang.",
+            "areas": ["430304"],
+            "area_name_zh": "岳塘区",
+            "area_name_en": "Yuetang District",
+            "expires": "2026-11-22T20:00:00+08:00",
+        }
+    },
+):
     """The whole draft anew."""
 
     revision: Revision
 
 
-class Reviewed(RowModel):
+class Reviewed(RowModel, json_schema_extra={"example": {"revision": 1}}):
     """What is approved or withdrawn: the draft at this revision, and no other."""
 
     revision: Revision

@@ -33,9 +33,16 @@ def _public_key(key: dict[str, Any]) -> dict[str, Any]:
 
 
 BaseUrl = Annotated[AnyHttpUrl, UrlConstraints(max_length=512), AfterValidator(_plain)]
-PublicKey = Annotated[dict[str, Any], Field(max_length=20), AfterValidator(_public_key)]
+RFC_8037 = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+"""The key of appendix A.2; its thumbprint is that of A.3."""
+PublicKey = Annotated[dict[str, Any], Field(max_length=20, examples=[RFC_8037]), AfterValidator(_public_key)]
 City = Annotated[str, Field(pattern=CITY_PATTERN, examples=["430100"])]
-Told = Annotated[str, Field(min_length=40, max_length=120, description="As the peer's officer read it out, in either form")]
+Told = Annotated[
+    str,
+    Field(
+        min_length=40, max_length=120, description="As the peer's officer read it out, in either form", examples=["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"]
+    ),
+]
 
 
 class KeyOut(BaseModel):
@@ -93,7 +100,7 @@ class PeerOut(BaseModel):
     keys: list[KnownKey]
 
 
-class Reason(BaseModel):
+class Reason(BaseModel, json_schema_extra={"example": {"reason": "演练结束"}}):
     """Why something is done."""
 
     model_config = ConfigDict(extra="forbid")

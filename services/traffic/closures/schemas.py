@@ -98,7 +98,16 @@ def _publishable(geometry: Any) -> Any:
     return geometry
 
 
-class ClosureIn(RowModel):
+class ClosureIn(
+    RowModel,
+    json_schema_extra={
+        "example": {
+            "reason": "works",
+            "note": "管道施工",
+            "geometry": {"type": "Polygon", "coordinates": [[[112.94, 27.85], [112.95, 27.85], [112.95, 27.86], [112.94, 27.85]]]},
+        }
+    },
+):
     """Roads that are closed, or will be."""
 
     reason: Reason
@@ -116,7 +125,7 @@ class ClosureIn(RowModel):
         return self
 
 
-class Revised(RowModel):
+class Revised(RowModel, json_schema_extra={"example": {"ends_at": "2026-11-22T18:00:00+08:00"}}):
     """What is different from now on; what is not given stays."""
 
     note: PlainText | None = None

@@ -16,7 +16,12 @@ SEVERITIES: tuple[str, ...] = ("fatal", "serious", "minor", "possible", "none", 
 """The worst injury: K, A, B, C and O of the KABCO scale, and what is not known yet."""
 
 
-class IncidentIn(PlacedRow):
+class IncidentIn(
+    PlacedRow,
+    json_schema_extra={
+        "example": {"number": "2026-1122-7", "kind": "crash", "occurred_at": "2026-11-22T08:00:00+08:00", "lon": 112.94, "lat": 27.85, "crs": "wgs84"}
+    },
+):
     """An incident as its registry has it."""
 
     registry: Annotated[Reference | None, Field(description="Who gave the number; the city itself if not given")] = None

@@ -28,7 +28,9 @@ class Origin(Place):
     vehicle: Annotated[Vehicle | None, Field(description="How it drives, if not as the question says")] = None
 
 
-class TravelTimesIn(RowModel):
+class TravelTimesIn(
+    RowModel, json_schema_extra={"example": {"origins": [{"id": "YT-01-1", "lon": 112.95, "lat": 27.86}], "destination": {"lon": 112.94, "lat": 27.85}}}
+):
     """From many to one."""
 
     origins: Annotated[list[Origin], Field(max_length=MOST_ORIGINS, description="Their ids differ")]

@@ -16,7 +16,7 @@ Amount = Annotated[float, Field(gt=0, le=1e10, description="kg that may escape a
 SiteId = Annotated[str, Field(min_length=3, max_length=201, pattern=r"^[A-Za-z0-9._~@+-]+:[A-Za-z0-9._~@+-]+$", description="`<registry>:<number>`")]
 
 
-class ReleaseReport(RowModel):
+class ReleaseReport(RowModel, json_schema_extra={"example": {"site": "430300:S1", "unit": "U1", "cas": "7782-50-5", "rate_kg_s": 0.8}}):
     """A substance is escaping: at a site, or at a point that is none."""
 
     site: SiteId | None = None
@@ -46,7 +46,7 @@ class ReleaseReport(RowModel):
         return self
 
 
-class ReleaseRevision(RowModel):
+class ReleaseRevision(RowModel, json_schema_extra={"example": {"rate_kg_s": 2.5}}):
     """Other figures; what is not given stays as it is, null says that it is not known after all."""
 
     rate_kg_s: Rate | None = None
@@ -60,7 +60,7 @@ class ReleaseRevision(RowModel):
         return self
 
 
-class Conclusion(RowModel):
+class Conclusion(RowModel, json_schema_extra={"example": {"ended_at": "2026-11-22T09:00:00+08:00"}}):
     """Nothing escapes any more."""
 
     ended_at: Annotated[OffsetTime | None, Field(description="Now if not given")] = None

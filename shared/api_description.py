@@ -31,13 +31,16 @@ _READY_MADE = {"HTTPValidationError", "ValidationError"}
 """The framework's own description of a refusal, which no service of ours sends."""
 
 
-def describe_refusals(app: FastAPI) -> None:
-    """Let the application's description name, for every route, how it may refuse."""
+def describe(app: FastAPI) -> None:
+    """Let the application's description name, for every route, how it may refuse; and no reference lead nowhere."""
     plain = app.openapi
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _with_refusals(plain())
+            document = _with_refusals(plain())
+            hoisted = _hoist(document["paths"])
+            document["components"]["schemas"] = hoisted | document["components"]["schemas"]
+            app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]  # FastAPI's documented way
@@ -96,3 +99,19 @@ def _named(answer: dict[str, Any]) -> str:
 
 def _last(reference: str) -> str:
     return reference.rpartition("/")[2]
+
+
+def _hoist(node: Any) -> dict[str, Any]:
+    """Take the schemas that a schema within a route defines for itself out of it, to stand with the others; references are bent to there."""
+    found: dict[str, Any] = {}
+    if isinstance(node, list):
+        for part in node:
+            found |= _hoist(part)
+    if isinstance(node, dict):
+        if isinstance(node.get("$defs"), dict):
+            found |= node.pop("$defs")
+        if isinstance(node.get("$ref"), str):
+            node["$ref"] = node["$ref"].replace("#/$defs/", "#/components/schemas/")
+        for part in [*node.values(), *found.values()]:
+            found |= _hoist(part)
+    return found
