@@ -15,17 +15,20 @@ LAW = "演练协议 / agreement of an exercise"
 
 
 def agree(ours: RunningCity, theirs: RunningCity) -> None:
-    """Register each other, sign that warnings are sent, and trust our hub there; whatever stands already stays."""
+    """Register each other, sign that our warnings are sent, and trust our hub there; whatever stands already stays.
+
+    The other city may do the same at this moment, with a tour of its own.
+    """
     _register(ours, theirs)
     _register(theirs, ours)
-    if not _in_force(ours, theirs):
+    if not _in_force(ours, ours, theirs):
         begins = now() - timedelta(hours=1)
         document = {"take": {"warnings": True}, "purposes": ["operations"], "legal_basis": LAW}
         document |= {"begins": begins.isoformat(timespec="seconds"), "ends": (begins + timedelta(days=365)).isoformat(timespec="seconds")}
         proposed = theirs.sector("intercity", "POST", "/agreements", {"peer": ours.code, **document})["id"]
         _until(lambda: proposed in {each["id"] for each in ours.sector("intercity", "GET", "/agreements", state="received")}, "the proposal did not arrive")
         ours.sector("intercity", "POST", f"/agreements/{proposed}/sign")
-        _until(lambda: _in_force(ours, theirs) and _in_force(theirs, ours), "the agreement is not in force")
+        _until(lambda: _in_force(ours, ours, theirs) and _in_force(theirs, ours, theirs), "the agreement is not in force")
     issuer = {"peer": ours.code, "sender": f"{ours.code}/hub"}
     if not any(issuer.items() <= known.items() for known in theirs.sector("intercity", "GET", "/warnings/issuers")):
         theirs.sector("intercity", "PUT", "/warnings/issuers", {**issuer, "events": ["*"], "areas": [ours.code[:4]]})
@@ -43,12 +46,18 @@ def _register(here: RunningCity, there: RunningCity) -> None:
         return
     told = call("GET", f"{there.url('intercity')}/identity")
     peer = {"city": there.code, "url": there.url("intercity"), "key": told["key"], "fingerprint": told["spoken"]}
-    here.sector("intercity", "POST", "/peers", peer)
+    try:
+        here.sector("intercity", "POST", "/peers", peer)
+    except Refused as error:
+        if error.status != 409:  # somebody else has just done so
+            raise
 
 
-def _in_force(here: RunningCity, there: RunningCity) -> bool:
-    agreements = here.sector("intercity", "GET", "/agreements", state="in_force")
-    return any(each["peer"] == there.code for each in agreements)
+def _in_force(asked: RunningCity, giver: RunningCity, taker: RunningCity) -> bool:
+    """Whether a city knows of an agreement by which one of the two sends its warnings to the other; one the other way round is none."""
+    agreements = asked.sector("intercity", "GET", "/agreements", state="in_force")
+    wanted = {"from": giver.code, "to": taker.code, "warnings": True}
+    return any(wanted.items() <= grant.items() for each in agreements for grant in each["document"]["grants"])
 
 
 def _until(reached: Any, otherwise: str) -> None:
