@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from services.hub.catalog.domain import Offer, Source
+from services.hub.catalog.domain import Offer, Source, asked_for
 from services.hub.state import Hub
 from shared.auth import AnyCaller
 from shared.caller import Caller
@@ -28,7 +28,7 @@ async def capabilities(request: Request, caller: AnyCaller, reader: Reader) -> R
     runtime: Runtime = request.app.state.runtime
     own = {seen.dataset.id for seen in own_views(runtime, caller)}
     versions = await versions_of(reader, own_views(runtime, caller)) | _versions(runtime, caller)
-    as_of = {name: now_text() for name in own} | _as_of(runtime)
+    as_of = {name: now_text() for name in own} | _as_of(runtime, caller)
     datasets = [
         {"id": name, "title": seen.dataset.title.as_dict(), "version": versions.get(name), "as_of": as_of.get(name)}
         for name, seen in views(runtime, caller).items()
@@ -67,10 +67,9 @@ async def collections(request: Request, caller: AnyCaller) -> Response:
 @router.get("/collections/{collection}", summary="A collection, with the sources that offer it")
 async def one_collection(collection: str, request: Request, caller: AnyCaller) -> Response:
     runtime: Runtime = request.app.state.runtime
-    hub: Hub = runtime.own
     seen = _one(runtime, collection, caller)
-    sources = [source.name for source, _ in hub.registry.offers(cities=True).get(collection, [])]
-    sources += [hub.name] if any(collection == own.dataset.id for own in own_views(runtime, caller)) else []
+    sources = [source.name for source, _ in _offers(runtime, caller, cities=True).get(collection, [])]
+    sources += [runtime.settings.audience] if any(collection == own.dataset.id for own in own_views(runtime, caller)) else []
     return described(request, {**catalogue.collection(seen, base_of(request), language_of(request)), "sources": sources})
 
 
@@ -94,32 +93,31 @@ def own_views(runtime: Runtime, caller: Caller) -> list[View]:
 
 def views(runtime: Runtime, caller: Caller) -> dict[str, View]:
     """All datasets that exist for the caller, by id; of several sources the first describes it."""
-    hub: Hub = runtime.own
-    offered = {name: offers[0][1].declared for name, offers in hub.registry.offers().items()}
+    offered = {name: offers[0][1].declared for name, offers in _offers(runtime, caller).items()}
     seen = {name: view(declared, caller) for name, declared in offered.items() if visible_fields(declared, caller)}
     return dict(sorted((seen | {own.dataset.id: own for own in own_views(runtime, caller)}).items()))
 
 
 def _one(runtime: Runtime, collection: str, caller: Caller) -> View:
     """The view of a dataset; one that only peer cities offer is described, too, though it is not listed."""
-    hub: Hub = runtime.own
     seen = views(runtime, caller).get(collection)
-    if seen is None and (offers := hub.registry.offers(cities=True).get(collection)) and visible_fields(offers[0][1].declared, caller):
+    if seen is None and (offers := _offers(runtime, caller, cities=True).get(collection)) and visible_fields(offers[0][1].declared, caller):
         seen = view(offers[0][1].declared, caller)
     if seen is None:
         raise unknown_dataset(collection)
     return seen
 
 
-def _offers(runtime: Runtime) -> Mapping[str, list[tuple[Source, Offer]]]:
+def _offers(runtime: Runtime, caller: Caller, *, cities: bool = False) -> Mapping[str, list[tuple[Source, Offer]]]:
+    """What is offered by the sources that are asked when the caller asks."""
     hub: Hub = runtime.own
-    return hub.registry.offers()
+    return hub.registry.offers(cities=cities, wanted=lambda source: asked_for(caller, source, hub.city))
 
 
 def _versions(runtime: Runtime, caller: Caller) -> dict[str, str]:
     """One version per dataset, from those of all its sources, for a caller from whom rights hide nothing."""
     found: dict[str, str] = {}
-    for name, offers in _offers(runtime).items():
+    for name, offers in _offers(runtime, caller).items():
         versions = [offer.version for _, offer in offers if offer.version is not None]
         if len(versions) == len(offers) and view_is_whole(caller, offers):
             found[name] = versions[0] if len(offers) == 1 else ".".join(versions)
@@ -130,6 +128,6 @@ def view_is_whole(caller: Caller, offers: list[tuple[Source, Offer]]) -> bool:
     return all(visible_fields(offer.declared, caller) and view(offer.declared, caller).whole for _, offer in offers)
 
 
-def _as_of(runtime: Runtime) -> dict[str, Any]:
+def _as_of(runtime: Runtime, caller: Caller) -> dict[str, Any]:
     """The oldest moment among the sources of each dataset."""
-    return {name: min((offer.as_of for _, offer in offers if offer.as_of), default=None) for name, offers in _offers(runtime).items()}
+    return {name: min((offer.as_of for _, offer in offers if offer.as_of), default=None) for name, offers in _offers(runtime, caller).items()}

@@ -15,6 +15,8 @@ from shared.datasets.labels import visible_fields
 
 Kind = Literal["sector", "hub", "city"]
 Health = Literal["unknown", "up", "down"]
+KEPT_HERE = frozenset({"hub.areas"})
+"""Reference data that every hub keeps for itself: those of several hubs together would count each area several times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,26 @@ class Source:
     def met(self) -> bool:
         """Whether the hub has ever learned what it offers."""
         return self.last_seen is not None
+
+
+def lies_under(city: str, hub: str) -> bool:
+    """Whether a city identifier lies within the area of a hub's: 430300 and 430302 within 430000. Identifiers of other forms lie within themselves alone."""
+    if not (len(city) == len(hub) == 6 and (city + hub).isdigit()):
+        return city == hub
+    while hub.endswith("00"):
+        hub = hub[:-2]
+    return city.startswith(hub)
+
+
+def asked_for(caller: Caller, source: Source, hub_city: str) -> bool:
+    """Whether this hub asks the source when the caller asks.
+
+    Upward it answers for what lies under its own area, and never with what peers share with it (their agreements are with us).
+    Hubs through which the question came answer for themselves.
+    """
+    if source.name == caller.actor or source.name in caller.earlier:
+        return False
+    return caller.superior is None or (source.kind != "city" and lies_under(source.city, hub_city))
 
 
 def schema_digest(schema: Mapping[str, Any]) -> str:

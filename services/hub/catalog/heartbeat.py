@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.hub.catalog.declared import Misdescribed, declaration
-from services.hub.catalog.domain import Announced, Offer, Source, schema_digest
+from services.hub.catalog.domain import KEPT_HERE, Announced, Offer, Source, schema_digest
 from services.hub.catalog.peers import keep_peers
 from services.hub.catalog.registry import keep
 from services.hub.catalog.schemas import Announcement
@@ -115,6 +115,8 @@ async def _announcement(hub: Hub, source: Source) -> tuple[Announcement, int]:
         raise SourceFailure(f"{source.name} announces itself wrongly at /{'/'.join(map(str, first['loc']))}: {first['msg']}") from error
     if f"{announced.city}/{announced.service}" != source.name:
         raise SourceFailure(f"At the address of {source.name} answers {announced.city}/{announced.service}.")
+    if source.kind == "hub":
+        announced.datasets = [item for item in announced.datasets if item.id not in KEPT_HERE]
     return announced, answer.elapsed_ms
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from services.hub.catalog.declared import Misdescribed, declaration
-from services.hub.catalog.domain import Offer, Source
+from services.hub.catalog.domain import KEPT_HERE, Offer, Source
 from services.hub.catalog.models import OfferRow, SourceRow
 
 BY_SETTINGS = "settings"
@@ -28,17 +28,19 @@ class Registry:
         """Set when a source came or went, so that it is asked at once."""
 
     def offering(self, dataset: str) -> list[Source]:
-        """The sources that may hold rows of a dataset, by name: those that offered it, and those never met whose service owns it."""
+        """The sources that may hold rows of a dataset, by name: those that offered it, and those never met that may own it, as a hub may own anything."""
         service = dataset.partition(".")[0]
-        return [
-            source for _, source in sorted(self.sources.items()) if dataset in source.offers or (not source.met and source.name.rpartition("/")[2] == service)
-        ]
 
-    def offers(self, *, cities: bool = False) -> dict[str, list[tuple[Source, Offer]]]:
+        def may_own(source: Source) -> bool:
+            return source.name.rpartition("/")[2] == service or (source.kind == "hub" and dataset not in KEPT_HERE)
+
+        return [source for _, source in sorted(self.sources.items()) if dataset in source.offers or (not source.met and may_own(source))]
+
+    def offers(self, *, cities: bool = False, wanted: Callable[[Source], bool] = lambda _: True) -> dict[str, list[tuple[Source, Offer]]]:
         """Every known dataset with who offers it, in the order of ids and names; peer cities last, and only if they are wanted."""
         found: dict[str, list[tuple[Source, Offer]]] = {}
         for _, source in sorted(self.sources.items(), key=lambda known: (known[1].kind == "city", known[0])):
-            if source.kind == "city" and not cities:
+            if (source.kind == "city" and not cities) or not wanted(source):
                 continue
             for dataset, offer in source.offers.items():
                 found.setdefault(dataset, []).append((source, offer))

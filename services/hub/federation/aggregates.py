@@ -16,11 +16,12 @@ from services.hub.federation.kept import Answered
 from services.hub.federation.kept_own import own_states, own_versions
 from services.hub.federation.kept_states import Unchanged, Wanted, answered_by, unchanged_by
 from services.hub.federation.layouts import empty_states
+from services.hub.governance.noting import note_question
 from services.hub.state import Hub
 from shared.caller import Caller
 from shared.client import MIB
 from shared.datasets.aggregate import states as wire
-from shared.datasets.aggregate.across import side_by_side
+from shared.datasets.aggregate.across import Standing, require_shared, side_by_side
 from shared.datasets.aggregate.columns import GROUP_ROWS, Layout
 from shared.datasets.aggregate.finish import Finished, finish, select_rows
 from shared.datasets.aggregate.merge import merge_states
@@ -29,6 +30,7 @@ from shared.datasets.aggregate.question import Across, Question
 from shared.datasets.aggregate.states import States
 from shared.datasets.coverage import Coverage, SourceAnswer
 from shared.datasets.filter_bounds import check_text, read_json
+from shared.datasets.labels import visible_fields
 from shared.passage import Passage
 from shared.service import Runtime
 from shared.source_failures import SourceRefused
@@ -78,6 +80,7 @@ async def aggregate_across(runtime: Runtime, caller: Caller, asked: Across, pass
     for name, question in questions.items():
         _check_filter(question, f"/across/{name}/filter")
     aims = targets(runtime, caller, {name: part.dataset for name, part in asked.across.items()}, named)
+    require_shared(asked.by, {name: (aim.declared, visible_fields(aim.declared, caller)) for name, aim in aims.items() if aim.declared})
     parts = await asyncio.gather(*(_gather(runtime, question, passage, aims[name], caller) for name, question in questions.items()))
     gathered = dict(zip(questions, parts, strict=True))
     for name, part in gathered.items():
@@ -100,6 +103,7 @@ def _check_filter(question: Question, pointer: str) -> None:
 async def _gather(runtime: Runtime, question: Question, passage: Passage, aim: Target, caller: Caller) -> Gathered:
     hub: Hub = runtime.own
     dataset, onward = aim.dataset, passage.onward()
+    note_question(dataset, question.model_dump(by_alias=True, exclude_defaults=True), ())
     sent = question.for_states().model_copy(
         update={"tz": question.tz or runtime.settings.timezone, "deadline_ms": max(1, int(onward.remaining_s * 1000))},
     )
@@ -175,8 +179,16 @@ def _finished(states: tuple[States, ...], question: Question, coverage: Coverage
     return select_rows(finished, having=question.having, sortby=question.sortby, limit=question.limit), replace(coverage, suppressed=finished.suppressed)
 
 
+def _standing(part: Gathered) -> Standing:
+    """Whether every source of a dataset answered, and from when to when it can have rows."""
+    answered = [answer for answer in part.answers if answer.status in ("ok", "stale")]
+    until = max((answer.as_of for answer in answered if answer.as_of), default=None)
+    retention = part.aim.declared.retention if part.aim.declared else None
+    return Standing(len(answered) == len(part.answers), until - retention if until and retention else None, until)
+
+
 def _finished_across(gathered: Mapping[str, Gathered], asked: Across, questions: Mapping[str, Question], coverage: Coverage) -> tuple[Finished, Coverage]:
     layout: Layout = next(part.states[0].layout for part in gathered.values() if part.states)
     parts = {name: finish(merge_states(part.states or (empty_states(part.aim, questions[name], layout),))) for name, part in gathered.items()}
-    joined = side_by_side(parts)
+    joined = side_by_side(parts, {name: _standing(part) for name, part in gathered.items()})
     return select_rows(joined, having=asked.having, sortby=asked.sortby, limit=asked.limit), replace(coverage, suppressed=joined.suppressed)

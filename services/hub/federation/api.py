@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from services.hub.federation.aggregates import aggregate, aggregate_across
+from services.hub.federation.aggregates import aggregate, aggregate_across, states_upward
 from services.hub.federation.naming import Parameter, named_in, without_names
 from services.hub.federation.records import item, items
 from services.hub.federation.schemas import Asked, NamedQuestion
@@ -19,6 +19,7 @@ from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.render import respond
 from shared.datasets.aggregate.routes import AskedForm, asked_form
 from shared.datasets.aggregate.short import ShortForm, parse_short
+from shared.datasets.aggregate.states import MEDIA_TYPE, write_states
 from shared.errors import Forbidden
 from shared.passage import Passage, arriving
 from shared.service import Runtime
@@ -93,8 +94,11 @@ async def ask_short(collection: str, request: Request, caller: AnyCaller, short:
 
 
 async def _one(collection: str, question: Question, request: Request, caller: Caller, f: str | None, named: frozenset[str] | None) -> Response:
-    form = _form(f, request)
     runtime: Runtime = request.app.state.runtime
+    if caller.superior and asked_form(f, request.headers.get("accept", "")) == "states":
+        states = await states_upward(runtime, caller, collection, question, _passage(request, question.deadline_ms), named)
+        return Response(await asyncio.to_thread(write_states, states), media_type=MEDIA_TYPE)
+    form = _form(f, request)
     found = await aggregate(runtime, caller, collection, question, _passage(request, question.deadline_ms), named)
     return await asyncio.to_thread(respond, *found, form)  # type: ignore[arg-type]  # states were refused above
 
@@ -102,7 +106,7 @@ async def _one(collection: str, question: Question, request: Request, caller: Ca
 def _form(f: str | None, request: Request) -> str:
     form = asked_form(f, request.headers.get("accept", ""))
     if form == "states":
-        raise Forbidden("The hub gives finished answers: ask for application/json, text/csv or Arrow.")
+        raise Forbidden("The hub gives finished answers, and states of one dataset to superior hubs alone: ask for application/json, text/csv or Arrow.")
     return form
 
 

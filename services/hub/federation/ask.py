@@ -10,8 +10,9 @@ from typing import Generic, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.hub.catalog.domain import Source, limited
+from services.hub.catalog.domain import Source, asked_for, limited
 from services.hub.federation.domain import failed
+from services.hub.governance.noting import note_dataset
 from services.hub.state import Hub
 from shared.caller import Caller
 from shared.datasets.coverage import SourceAnswer
@@ -63,8 +64,11 @@ def target(runtime: Runtime, caller: Caller, dataset: str, named: frozenset[str]
     `NotFound` if the dataset does not exist for the caller, whatever the reason; `InvalidRequest` for a name that is no source of it.
     """
     own = next((declared for declared in runtime.service.datasets if declared.id == dataset), None)
-    possible = _possible(runtime, dataset, own, named or frozenset())
-    if not possible or _hidden(caller, _declared(dataset, possible, own)) or not caller.has(f"{dataset.partition('.')[0]}:read", "hub:query"):
+    possible = _possible(runtime, caller, dataset, own, named or frozenset())
+    known = _declared(dataset, possible, own)
+    if possible:
+        note_dataset(dataset, known)
+    if not possible or _hidden(caller, known) or not (known or caller.has(f"{dataset.partition('.')[0]}:read", "hub:query")):
         raise unknown_dataset(dataset)
     if named is None:
         chosen = tuple(source for source in possible if source.kind != "city")
@@ -100,13 +104,13 @@ def targets(runtime: Runtime, caller: Caller, datasets: Mapping[str, str], named
     return {part: target(runtime, caller, dataset, of[part]) for part, dataset in datasets.items()}
 
 
-def _possible(runtime: Runtime, dataset: str, own: Dataset | None, named: frozenset[str]) -> list[Source]:
-    """Everybody who may hold rows; a peer city that was never met may hold anything, but only if it is named."""
+def _possible(runtime: Runtime, caller: Caller, dataset: str, own: Dataset | None, named: frozenset[str]) -> list[Source]:
+    """Everybody who may hold rows and is asked for this caller; a peer city that was never met may hold anything, but only if it is named."""
     hub: Hub = runtime.own
     found = {source.name: source for source in hub.registry.offering(dataset) if source.met or source.kind != "city"}
     found |= {name: source for name in named if (source := hub.registry.sources.get(name)) and source.kind == "city" and not source.met}
     myself = [Source(name=hub.name, kind="hub", url="")] if own is not None else []
-    return [*(source for _, source in sorted(found.items())), *myself]
+    return [*(source for _, source in sorted(found.items()) if asked_for(caller, source, hub.city)), *myself]
 
 
 def _declared(dataset: str, sources: Sequence[Source], own: Dataset | None) -> list[Dataset]:

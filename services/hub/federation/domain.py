@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.hub.catalog.domain import Source, lies_under
+from services.hub.governance.noting import note_answers
 from shared.caller import Caller
 from shared.datasets.coverage import Coverage, Scope, SourceAnswer
 from shared.errors import InvalidRequest, Problem, problem_types
@@ -38,6 +40,16 @@ class SourceUnsound(SourceFailure):
 class SourceLeftOut(SourceFailure):
     slug = "source-left-out"
     title = Text("来源在前一页失败，本次翻页不再询问", "Source left out since an earlier page")
+
+
+def speaks_for(source: Source, names: Sequence[str]) -> bool:
+    """Whether a source may answer in these names: its own alone, as a peer city in those of that city, as a hub in all under its area."""
+    match source.kind:
+        case "city":
+            return bool(names) and all(name.startswith(source.city + "/") for name in names)
+        case "hub":
+            return bool(names) and all(lies_under(name.partition("/")[0], source.city) for name in names)
+    return list(names) == [source.name]
 
 
 def failed(source: str, dataset: str, failure: SourceFailure, elapsed_ms: int) -> SourceAnswer:
@@ -80,6 +92,7 @@ def passed_on(refusal: SourceRefused, *, within: str = "") -> Problem:
 
 def coverage_of(caller: Caller, answers: Sequence[SourceAnswer], *, limited: bool, suppressed: int = 0) -> Coverage:
     """The coverage of an answer, sources in the order of their names."""
+    note_answers(answers)
     ordered = tuple(sorted(answers, key=lambda answer: (answer.dataset, answer.source)))
     return Coverage(scope=Scope.of(caller), sources=ordered, limited=limited, suppressed=suppressed)
 
