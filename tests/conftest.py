@@ -22,10 +22,20 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Quick tests first: pure ones, then those on the shared servers, then those that start a whole city.
 
-    With several workers the faults come before all, since they take longest: one worker hurts its city while the others do the quick tests.
+    With several workers the long files come first and the quick ones last, so that all workers end at the same time: faults before all, while the
+    other worker does tests on the shared servers; then whole cities; pure tests fill what is left.
     """
     shared = os.environ.get("PYTEST_XDIST_WORKER") is not None
-    items.sort(key=lambda item: (not (shared and "faulted" in _fixtures(item)), not _fixtures(item).isdisjoint(WHOLE_CITIES), "city" in _fixtures(item)))
+    items.sort(key=_rank_of_several if shared else _rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    found = _fixtures(item)
+    return 2 if found & WHOLE_CITIES else 1 if "city" in found else 0
+
+
+def _rank_of_several(item: pytest.Item) -> int:
+    return 0 if "faulted" in _fixtures(item) else (3, 1, 2)[_rank(item)]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
