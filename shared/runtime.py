@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends
 from redis.asyncio import Redis
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from starlette.types import ASGIApp
 
 from shared.area_directory import AreaDirectory
 from shared.bus.handlers import Handler
@@ -63,6 +64,8 @@ class Service:
     loads: Sequence[str] = ()
     """Paths that take bulk loads, bounded by `load_limit` instead of `body_limit`."""
     tasks: Sequence[Callable[[Runtime], Coroutine[Any, Any, None]]] = ()
+    middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = ()
+    """ASGI middleware of its own, around all that every service passes requests through."""
     """Lifespan tasks beyond the factory's own, cancelled at shutdown."""
     token_source: Callable[[Runtime], TokenSource] | None = None
     """Where keys and revocations come from, if not from the hub over HTTP (the hub itself)."""

@@ -14,6 +14,8 @@ from services.hub.contract import contract
 from services.hub.events import api as events
 from services.hub.events import handlers, stream
 from services.hub.events.live import keep_live
+from services.hub.governance.datasets import ACCESSES
+from services.hub.governance.recording import AccessRecord, keep_accesses
 from services.hub.incidents import api as incidents
 from services.hub.incidents import handlers as incident_handlers
 from services.hub.incidents import tasks_api
@@ -48,7 +50,7 @@ service = Service(
         console.pages,
         console.router,
     ],
-    datasets=[AREAS, INCIDENTS, TASKS, WARNINGS],
+    datasets=[AREAS, INCIDENTS, TASKS, WARNINGS, ACCESSES],
     publishes=[IncidentOpened, IncidentGraded, ResponseSet, IncidentClosed, IncidentReopened, TaskAssigned, TaskAnswered, WarningIssued],
     metadata=Base.metadata,
     area_master=True,
@@ -57,6 +59,7 @@ service = Service(
     holds=hold,
     token_source=OwnTrust,
     on={"*": handlers.LOG, ReleaseReported: incident_handlers.open_for_release, ReleaseConcluded: incident_handlers.propose_closing},
-    tasks=[keep_access, keep_catalog, keep_live],
+    tasks=[keep_access, keep_catalog, keep_live, keep_accesses],
+    middleware=[AccessRecord],
 )
 app = create_app(service)

@@ -19,6 +19,7 @@ from services.hub.console.outlines import Drawing
 from services.hub.console.shared_answers import SharedAnswers
 from services.hub.events.live import Live
 from services.hub.federation.kept_states import KeptStates
+from services.hub.governance.recording import Accesses
 from shared.client import SourceClient
 from shared.service import Runtime
 
@@ -34,6 +35,7 @@ class Hub:
     client: SourceClient
     registry: Registry
     live: Live
+    accesses: Accesses = field(default_factory=Accesses)
     kept: KeptStates
     overviews: SharedAnswers = field(default_factory=SharedAnswers)
     drawing: Drawing = field(default_factory=Drawing)

@@ -87,6 +87,7 @@ async def items_answer(asked: Asked) -> Response:
     if tag and matches(asked.request, tag):
         return _unchanged(tag)
     page = await read_page(asked.connection, seen, query, most=asked.settings.page_limit, place=place.get("after"))
+    asked.request.state.returned = len(page.ids)
     following = _following(asked, seen, query, page, key)
     links = _links(asked, query, form, following)
     headers = {"Content-Crs": f"<{EPSG4326 if query.swapped else CRS84}>"} | CACHE

@@ -21,6 +21,8 @@ class Labels:
     def shown_to(self, dataset: Dataset, caller: Caller) -> bool:
         """Whether data with these labels exist for the caller. What is not shared exists only for its own service's readers, never through a hub."""
         service = dataset.id.partition(".")[0]
+        if dataset.rights is not None:
+            return caller.actor is None and dataset.rights.reads(caller) and caller.clearance.covers(self.grade, self.personal)
         reads = caller.has(f"{service}:read") and caller.actor is None if self.sharing is Sharing.NONE else caller.has(f"{service}:read", "hub:query")
         return reads and caller.clearance.covers(self.grade, self.personal)
 

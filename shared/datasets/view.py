@@ -86,9 +86,11 @@ def view(dataset: Dataset, caller: Caller, known_at: datetime | None = None, *, 
     columns = {name: _column(field, froms) for name, field in fields.items()}
     area = dataset.field(dataset.area) if dataset.area else None
     rows = and_(*(_within(_column(area, froms) if area else None, prefixes) for prefixes in (caller.areas, tuple(city_areas))))
+    own = dataset.rights.rows(caller, table) if dataset.rights else None
+    rows = rows if own is None else and_(rows, own)
     keys = tuple(table.c[name] for name in dataset.keys)
     geometry = _geometry(dataset, caller, froms)
-    whole = caller.everywhere and "*" in city_areas and len(fields) == len(dataset.fields) and (geometry is None) == (dataset.geometry is None)
+    whole = own is None and caller.everywhere and "*" in city_areas and len(fields) == len(dataset.fields) and (geometry is None) == (dataset.geometry is None)
     return View(dataset, fields, source, columns, rows, keys, geometry, known_at, whole)
 
 

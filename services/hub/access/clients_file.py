@@ -61,7 +61,7 @@ def default_clients(city: str, services: Mapping[str, Sequence[str]]) -> list[di
         _entry("auditor", ["hub:query", "hub:audit"], "audit"),
     ]
     systems = [
-        _entry(f"{name}-system", [f"{name}:read", f"{name}:write"], "operations", audiences=[f"{city}/{name}", f"{city}/hub"])
+        _entry(f"{name}-system", [f"{name}:audit", f"{name}:read", f"{name}:write"], "operations", audiences=[f"{city}/{name}", f"{city}/hub"])
         for name in services
         if name != "hub"
     ]

@@ -11,6 +11,7 @@ import orjson
 from services.hub.catalog.domain import Announced, Source
 from services.hub.federation.ask import NotYetKnown
 from services.hub.federation.domain import SourceUnsound, check_answered, coverage_of, failed
+from services.hub.governance.noting import note_dataset
 from services.hub.lookups.schemas import LookupAnswer
 from services.hub.state import Hub
 from shared.caller import Caller
@@ -36,6 +37,7 @@ async def ask(runtime: Runtime, caller: Caller, name: str, params: Sequence[tupl
     """The answer of the service whose lookup it is. `NotFound` if there is none for this caller, `NobodyAnswered` if the service failed."""
     hub: Hub = runtime.own
     source, lookup = _found(hub, caller, name)
+    note_dataset(name, ())
     onward, started = passage.onward(), time.monotonic()
     try:
         answer = await hub.client.ask(

@@ -1,0 +1,207 @@
+"""The access record: who asked what, for which purpose, of which sources and fields; for auditors and for the data's owners; only ever added to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.hub.governance.noting import Asking, Part
+from services.hub.governance.recording import Accesses, write
+from shared.caller import Caller
+from tests.city import City
+from tests.hub.federation.sectors import Federation, calls, federation, readings
+
+SECRET = "13912345678"
+CLEARED = {"clearance": {"grade": "general", "personal": "personal"}}
+ITEMS = "/collections/hub.accesses/items"
+
+
+@pytest.fixture(scope="module")
+async def asked(city: City) -> AsyncIterator[Federation]:
+    """A federation of which a few things have been asked, all of them on the record."""
+    async with federation(city, {"brigade": calls("a", 20), "harbour": calls("b", 10), "air": readings(10)}) as made:
+        await ask(made)
+        yield made
+
+
+async def ask(made: Federation) -> None:
+    """One question of each kind, by one client each."""
+    get, post = made.client.get, made.client.post
+    by: Any = lambda who, **claims: made.city.headers("hub", scope="hub:query", subject=f"client:{who}", **claims)  # noqa: E731
+    question = {"measures": {"n": {"fn": "count"}, "mean": {"fn": "avg", "field": "response_s"}}, "by": {"district": "area:district"}}
+    answers = [
+        await get(f"/collections/fire.calls/items?phone={SECRET}&kind=rescue&limit=3", headers=by("personal", **CLEARED)),
+        await get(
+            f"/collections/fire.calls/items?filter=kind='rescue' AND NOT (phone LIKE '{SECRET}' OR units > 3)&properties=id", headers=by("text", **CLEARED)
+        ),
+        await get(f"/collections/fire.calls/items?filter=phone='{SECRET}'", headers=by("uncleared")),
+        await get(f"/collections/fire.calls/items?filter=kindd = '{SECRET}' (", headers=by("unreadable")),
+        await post("/collections/fire.calls/aggregate", json=question | {"filter": "units > 2"}, headers=by("aggregate", purpose="inquiry")),
+        await post(
+            "/aggregate",
+            json={
+                "across": {
+                    "f": {"dataset": "fire.calls", "measures": {"n": {"fn": "count"}}},
+                    "a": {"dataset": "air.readings", "measures": {"n": {"fn": "count"}}},
+                }
+            },
+            headers=by("across"),
+        ),
+        await get("/collections/fire.calls/items/a-00001", headers=by("item")),
+        await get("/collections/hub.areas/items?limit=1", headers=by("areas")),
+        await get("/collections/fire.nothing/items", headers=by("nothing")),
+        await get("/collections/fire.calls/items"),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 400, 400, 200, 200, 200, 200, 404, 401]
+    await written(made)
+
+
+async def written(made: Federation) -> None:
+    await write(made.app.state.runtime, made.app.state.runtime.own.accesses)
+
+
+async def record(made: Federation, scope: str = "hub:audit", **params: Any) -> list[dict[str, Any]]:
+    answer = await made.client.get(ITEMS, params={"limit": "1000"} | params, headers=made.city.headers("hub", scope=scope))
+    assert answer.status_code == 200, answer.text
+    return [{**feature["properties"], "asked": json.loads(feature["properties"]["asked"])} for feature in answer.json()["features"]]
+
+
+async def of(made: Federation, who: str) -> list[dict[str, Any]]:
+    return await record(made, subject=f"client:{who}", sortby="dataset")
+
+
+async def test_a_question_is_on_record_with_who_what_why_and_whom_it_reached(asked: Federation) -> None:
+    (row,) = await of(asked, "aggregate")
+    shown = {name: row[name] for name in ("purpose", "kind", "dataset", "service", "fields", "answered", "missing", "status", "complete")}
+    assert shown == {
+        "purpose": "inquiry",
+        "kind": "aggregate",
+        "dataset": "fire.calls",
+        "service": "fire",
+        "fields": "area,response_s,units",
+        "answered": "430300/brigade,430300/harbour",
+        "missing": "",
+        "status": 200,
+        "complete": True,
+    }
+    assert row["asked"]["filter"] == {"op": ">", "args": [{"property": "units"}, 2]}
+    assert row["rows"] == len([call for call in (*calls("a", 20), *calls("b", 10)) if call["units"] > 2])
+
+
+async def test_each_dataset_of_a_question_has_a_row_and_they_share_the_request(asked: Federation) -> None:
+    rows = await of(asked, "across")
+    assert [row["dataset"] for row in rows] == ["air.readings", "fire.calls"]
+    assert len({row["request"] for row in rows}) == 1
+    assert [row["answered"] for row in rows] == ["430300/air", "430300/brigade,430300/harbour"]
+
+
+async def test_values_of_personal_fields_are_never_kept_whatever_became_of_the_question(asked: Federation) -> None:
+    (equal,) = await of(asked, "personal")
+    assert equal["asked"]["equal"] == {"phone": "…", "kind": "rescue"}
+    assert "phone" in equal["fields"].split(",")
+    (text,) = await of(asked, "text")
+    rescue, hidden = text["asked"]["filter"]["args"]
+    assert rescue["args"][1] == "rescue"
+    assert hidden["args"][0]["args"] == [{"op": "like", "args": [{"property": "phone"}, "…"]}, {"op": ">", "args": [{"property": "units"}, 3]}]
+    assert text["fields"] == "id,kind,phone,units"
+    for who in ("uncleared", "unreadable"):
+        (refused,) = await of(asked, who)
+        assert (refused["status"], refused["complete"], refused["rows"]) == (400, False, None)
+    kept = asked.city.sql(asked.app.state.runtime.settings, "SELECT accesses::text AS row FROM accesses")
+    assert len(kept) > 8
+    assert not [row["row"] for row in kept if SECRET in row["row"]]
+
+
+async def test_items_are_kept_by_id_and_what_is_not_there_or_not_asked_in_a_name_is_not_kept(asked: Federation) -> None:
+    (item,) = await of(asked, "item")
+    assert (item["kind"], item["asked"]) == ("item", {"item": "a-00001"})
+    assert [(row["rows"], row["answered"]) for row in await of(asked, "areas")] == [(0, "430300/hub")]
+    assert not await of(asked, "nothing")
+
+
+async def test_the_owner_of_data_sees_who_read_them_and_nothing_else(asked: Federation) -> None:
+    for scope, services in (("fire:audit", {"fire"}), ("air:audit", {"air"}), ("fire:audit air:audit", {"fire", "air"})):
+        assert {row["service"] for row in await record(asked, scope)} == services
+        counted = {"measures": {"n": {"fn": "count"}}, "by": {"service": "service"}}
+        answer = await asked.client.post("/collections/hub.accesses/aggregate", json=counted, headers=asked.city.headers("hub", scope=scope))
+        assert {row[0] for row in answer.json()["rows"]} == services
+    for scope in ("hub:query", "fire:read", "hub:admin"):
+        answer = await asked.client.get(ITEMS, headers=asked.city.headers("hub", scope=scope))
+        assert answer.status_code == 404
+        listed = await asked.client.get("/collections", headers=asked.city.headers("hub", scope=scope))
+        assert "hub.accesses" not in listed.text
+    await written(asked)
+    assert await record(asked, dataset="hub.accesses", status="404"), "who tried is on the record, too"
+
+
+async def test_the_record_can_be_grouped_and_paged(asked: Federation) -> None:
+    counted = {"measures": {"n": {"fn": "count"}}, "by": {"kind": "kind"}, "filter": "dataset = 'fire.calls'"}
+    answer = await asked.client.post("/collections/hub.accesses/aggregate", json=counted, headers=asked.city.headers("hub", scope="hub:audit"))
+    assert {tuple(row) for row in answer.json()["rows"]} == {("aggregate", 2), ("item", 1), ("records", 4)}
+    found, address = [], f"{ITEMS}?limit=3&sortby=-at&filter=dataset = 'fire.calls'"
+    while address:
+        page = (await asked.client.get(address, headers=asked.city.headers("hub", scope="hub:audit"))).json()
+        found += [feature["id"] for feature in page["features"]]
+        address = next((link["href"] for link in page["links"] if link["rel"] == "next"), "")
+    assert len(set(found)) == len(found) == 7
+
+
+@pytest.mark.parametrize("statement", ["UPDATE {} SET subject = 'x'", "DELETE FROM {}", "TRUNCATE {}", "DROP TABLE {}"])
+async def test_the_record_only_grows(asked: Federation, statement: str) -> None:
+    settings = asked.app.state.runtime.settings
+    (partition,) = asked.city.sql(settings, "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'accesses'::regclass")
+    for table in ("accesses", partition["name"]):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            asked.city.sql(settings, statement.format(table), role="app")
+
+
+async def test_months_go_whole_when_their_time_has_come_and_never_before(asked: Federation) -> None:
+    settings, long_ago = asked.app.state.runtime.settings, datetime.now(UTC) - timedelta(days=300)
+    asked.city.sql(settings, "SELECT make_access_partition($1::date)", long_ago.date().replace(day=1), role="app")
+    months = "SELECT count(*) AS n FROM pg_inherits WHERE inhparent = 'accesses'::regclass"
+    assert asked.city.sql(settings, months)[0]["n"] == 2
+    asked.city.sql(settings, "SELECT forget_accesses(400)", role="app")
+    with pytest.raises(asyncpg.InvalidParameterValueError, match="at least 183 days"):
+        asked.city.sql(settings, "SELECT forget_accesses(30)", role="app")
+    assert asked.city.sql(settings, months)[0]["n"] == 2
+    asked.city.sql(settings, "SELECT forget_accesses(183)", role="app")
+    assert asked.city.sql(settings, months)[0]["n"] == 1
+
+
+def asking(number: int) -> Asking:
+    caller = Caller(f"client:many-{number}", "430300/hub", frozenset({"hub:query"}), ("*",))
+    return Asking(caller=caller, kind="records", parts={"fire.calls": Part()}, status=200)
+
+
+async def test_what_the_queue_cannot_take_is_counted_and_the_count_is_on_record(asked: Federation) -> None:
+    accesses = Accesses(most=5)
+    for number in range(12):
+        accesses.put(asking(number))
+    await write(asked.app.state.runtime, accesses)
+    assert (accesses.lost, accesses.waiting) == (0, 0)
+    (lost,) = await record(asked, kind="lost")
+    assert (lost["rows"], lost["complete"]) == (7, False)
+    assert len(await record(asked, filter="subject LIKE 'client:many-%'")) == 5
+
+
+async def test_while_the_database_is_away_questions_are_answered_and_what_was_asked_waits(asked: Federation, monkeypatch: pytest.MonkeyPatch) -> None:
+    accesses = Accesses(most=10)
+
+    async def away(*_: Any) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("services.hub.governance.recording._copy", away)
+    for number in range(100, 108):
+        accesses.put(asking(number))
+    await write(asked.app.state.runtime, accesses)
+    assert accesses.waiting == 8
+    monkeypatch.undo()
+    await asyncio.gather(*(write(asked.app.state.runtime, accesses) for _ in range(3)))
+    assert accesses.waiting == 0
+    assert len(await record(asked, filter="subject LIKE 'client:many-10_'")) == 8
