@@ -71,6 +71,11 @@ class Settings(BaseSettings):
     addresses: Annotated[dict[str, str], Field(description="Base addresses of the city's other services, by name")] = {}
     cache_dir: Annotated[Path, Field(description="Folder for what must survive a lost hub: key set, revocations, areas")] = Path("var/cache")
 
+    cells_key: Annotated[
+        Path | None,
+        Field(description="File (mode 0600) with the secret that perturbs counts of persons, one for all replicas; made in `cache_dir` if not given"),
+    ] = None
+
     body_limit: Annotated[int, Field(description="Largest request body in bytes, before and after decompression", gt=0)] = 2 * MIB
     load_limit: Annotated[int, Field(description="Largest body of a bulk load in bytes, before and after decompression", gt=0)] = 32 * MIB
     page_limit: Annotated[int, Field(description="Most rows in one page of records", gt=0)] = 10_000

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote, urlencode
 
 from asyncpg import InterfaceError, PostgresError
 from fastapi import Depends, Request
@@ -41,6 +42,13 @@ def driver_url(url: str) -> URL:
     made = make_url(url).set(drivername="postgresql+asyncpg")
     mode = made.query.get("sslmode")
     return made.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode}) if mode else made
+
+
+def libpq_url(url: str, **options: str) -> str:
+    """An address with more of libpq's options (`application_name`, `options`); libpq does not read `+` as a space."""
+    made = make_url(url).set(drivername="postgresql")
+    query = urlencode({**made.query, **options}, quote_via=quote)
+    return f"{made.set(query={}).render_as_string(hide_password=False)}?{query}"
 
 
 def make_engine(url: SecretStr, *, statement_timeout_s: float, pool: int = 5, name: str = "liandong") -> AsyncEngine:

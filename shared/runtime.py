@@ -20,6 +20,7 @@ from shared.bus.handlers import Handler
 from shared.bus.journal import Journal
 from shared.calls import Calls
 from shared.config import Settings
+from shared.datasets.bulk import BulkReader
 from shared.datasets.declaration import Dataset
 from shared.events.model import Event
 from shared.tokens import Tokens, TokenSource
@@ -63,9 +64,9 @@ class Service:
     """Whether its area table is the city's master (the hub) rather than a copy."""
     loads: Sequence[str] = ()
     """Paths that take bulk loads, bounded by `load_limit` instead of `body_limit`."""
-    tasks: Sequence[Callable[[Runtime], Coroutine[Any, Any, None]]] = ()
     middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = ()
     """ASGI middleware of its own, around all that every service passes requests through."""
+    tasks: Sequence[Callable[[Runtime], Coroutine[Any, Any, None]]] = ()
     """Lifespan tasks beyond the factory's own, cancelled at shutdown."""
     token_source: Callable[[Runtime], TokenSource] | None = None
     """Where keys and revocations come from, if not from the hub over HTTP (the hub itself)."""
@@ -90,6 +91,7 @@ class Runtime:
     tokens: Tokens = field(init=False)
     areas: AreaDirectory
     calls: Calls
+    bulk: BulkReader
     own: Any = None
     """What `Service.holds` gave."""
 

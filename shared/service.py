@@ -20,6 +20,7 @@ from shared.bus import dead_letter_router, run_consumers
 from shared.calls import Calls
 from shared.config import Settings, arrived_settings
 from shared.database import make_engine, make_sessions
+from shared.datasets.bulk import BulkReader
 from shared.datasets.routes import dataset_router
 from shared.middleware import Requests
 from shared.outbox import run_drainer
@@ -52,8 +53,10 @@ async def _running(service: Service, settings: Settings) -> AsyncIterator[Runtim
             http=http,
             areas=AreaDirectory(reader, None if service.area_master else AreaCopy(engine, http, settings.hub_url, settings.cache_dir)),
             calls=Calls(settings, http),
+            bulk=BulkReader(settings),
         )
         stack.push_async_callback(runtime.calls.aclose)
+        stack.push_async_callback(runtime.bulk.aclose)
         if service.holds:
             runtime.own = await stack.enter_async_context(service.holds(runtime))
         runtime.tokens = Tokens(settings, service.token_source(runtime) if service.token_source else HubTokens(settings, http), http=http)

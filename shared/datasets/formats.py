@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from shared.datasets.declaration import FieldType, Point
@@ -32,7 +33,7 @@ _ASKED: dict[str, Form] = {
     "application/*": "geojson",
     "text/*": "csv",
 }
-_ARROW: dict[FieldType, pa.DataType] = {
+ARROW_TYPES: dict[FieldType, pa.DataType] = {
     "string": pa.string(),
     "integer": pa.int64(),
     "number": pa.float64(),
@@ -98,7 +99,7 @@ def table(page: Page, view: View) -> pa.Table:
 def _column(values: Sequence[Any], kind: FieldType) -> pa.Array:
     if kind == "number":
         return pa.array([None if value is None else float(value) for value in values], pa.float64())
-    return pa.array(values, _ARROW[kind])
+    return pa.array(values, ARROW_TYPES[kind])
 
 
 def _places(view: View, geometries: Sequence[Any]) -> dict[str, pa.Array]:
@@ -117,12 +118,19 @@ def as_arrow(rows: pa.Table, metadata: Mapping[str, Any]) -> bytes:
     return bytes(sink.getvalue())
 
 
-def as_csv(rows: pa.Table) -> bytes:
-    """RFC 4180 with a header; null is empty, an empty text is quoted; times in UTC as `2026-11-01T00:00:00.000000Z`."""
+def as_csv(rows: pa.Table, *, header: bool = True) -> bytes:
+    """RFC 4180; null is empty, an empty text is quoted; times in UTC as `2026-11-01T00:00:00Z`, with microseconds where there are any."""
     for position, field in enumerate(rows.schema):
         if pa.types.is_timestamp(field.type):
-            texts = [None if moment is None else moment.isoformat().replace("+00:00", "Z") for moment in rows[field.name].to_pylist()]
-            rows = rows.set_column(position, field.name, pa.array(texts, pa.string()))
+            rows = rows.set_column(position, field.name, moments_as_text(rows[field.name]))
     sink = pa.BufferOutputStream()
-    arrow_csv.write_csv(rows, sink)
+    arrow_csv.write_csv(rows, sink, arrow_csv.WriteOptions(include_header=header))
     return bytes(sink.getvalue())
+
+
+def moments_as_text(moments: Any) -> Any:
+    """An array of UTC microseconds as texts, `…Z`, with a fraction of six digits only where it is not zero."""
+    plain = moments.cast(pa.timestamp("us"))  # without the zone, so that no time zone database is needed
+    texts = pc.strftime(plain, format="%Y-%m-%dT%H:%M:%SZ")  # of microseconds, %S has the fraction
+    whole = pc.and_(pc.equal(pc.microsecond(plain), 0), pc.equal(pc.millisecond(plain), 0))
+    return pc.if_else(whole, pc.binary_replace_slice(texts, start=19, stop=26, replacement=b""), texts)

@@ -18,7 +18,7 @@ from shared.errors import InvalidRequest
 
 PARAMETERS = (
     "bbox", "bbox-crs", "crs", "datetime", "f", "filter", "filter-crs", "filter-lang",
-    "known_at", "limit", "properties", "resultType", "skipGeometry", "sortby", "token",
+    "known_at", "limit", "properties", "resultType", "skipGeometry", "sortby", "stream", "token",
 )  # fmt: skip
 CRS = (CRS84, EPSG4326)
 DEFAULT_LIMIT = 100
@@ -60,6 +60,21 @@ class RecordQuery:
         if asked not in ("hits", "results"):
             raise InvalidRequest("resultType is hits or results.", pointer="/resultType")
         return asked == "hits"
+
+    @property
+    def streams(self) -> bool:
+        """Whether every row is asked for in one answer instead of page by page."""
+        asked = self.given.get("stream", "false")
+        if asked not in ("false", "true"):
+            raise InvalidRequest("stream is true or false.", pointer="/stream")
+        if asked == "true" and ("token" in self.given or self.hits):
+            raise InvalidRequest("A stream has no pages: leave out token and resultType.", pointer="/token" if "token" in self.given else "/resultType")
+        return asked == "true"
+
+    @property
+    def most(self) -> int | None:
+        """Most rows of a stream in all; nothing if there is no bound."""
+        return self.limit(10**15) if "limit" in self.given else None
 
     @property
     def skips_geometry(self) -> bool:

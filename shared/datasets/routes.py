@@ -16,7 +16,8 @@ from shared.config import Settings
 from shared.database import Reader
 from shared.datasets import catalogue, openapi
 from shared.datasets.aggregate.routes import aggregate_router
-from shared.datasets.answers import Asked, base_of, described, items_answer, language_of, now_text, row_answer
+from shared.datasets.answers import Asked, base_of, described, language_of, now_text, row_answer
+from shared.datasets.bulk_answer import records_answer
 from shared.datasets.declaration import Dataset
 from shared.datasets.history import noted_names, versions_by_table
 from shared.datasets.labels import visible_datasets
@@ -51,7 +52,7 @@ _ITEMS: dict[int | str, dict[str, Any]] = {
 class ItemsParameters(BaseModel):
     """The parameters of records, for the description of the interface; every field of the dataset is one too."""
 
-    limit: Annotated[str | None, Field(description="Most rows in the page")] = None
+    limit: Annotated[str | None, Field(description="Most rows in the page, or in the whole stream")] = None
     bbox: Annotated[str | None, Field(description="west,south,east,north, or with heights; degrees")] = None
     bbox_crs: Annotated[str | None, Field(alias="bbox-crs", description="CRS of bbox: CRS84 or EPSG 4326")] = None
     datetime: Annotated[str | None, Field(description="An instant, or start/end, closed at both ends, `..` for an open one")] = None
@@ -64,6 +65,7 @@ class ItemsParameters(BaseModel):
     known_at: Annotated[str | None, Field(description="Answer as it would have been answered then")] = None
     crs: Annotated[str | None, Field(description="CRS of the answer: CRS84 or EPSG 4326")] = None
     result_type: Annotated[str | None, Field(alias="resultType", description="`hits`: only the number of rows")] = None
+    stream: Annotated[str | None, Field(description="`true`: every row in one answer, without pages")] = None
     token: Annotated[str | None, Field(description="Where the page begins, from the `next` link")] = None
     f: Annotated[str | None, Field(description="geojson, json, csv or arrow; otherwise the Accept header decides")] = None
 
@@ -175,7 +177,7 @@ def _records_router(service: Service) -> APIRouter:
 
     @router.get("/collections/{collection}/items", summary="Rows: filtered, sorted, page by page", responses=_ITEMS)
     async def items(collection: str, request: Request, caller: AnyCaller, reader: Reader, parameters: Annotated[ItemsParameters, Query()]) -> Response:
-        return await items_answer(Asked(request, reader, caller, _dataset(datasets, collection)))
+        return await records_answer(Asked(request, reader, caller, _dataset(datasets, collection)))
 
     @router.get("/collections/{collection}/items/{feature_id:path}", summary="A row", responses=_ITEMS)
     async def item(

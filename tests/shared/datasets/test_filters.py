@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.dialects.postgresql import asyncpg as dialect
 
 from shared.caller import Caller
+from shared.datasets.bulk_sql import as_text
 from shared.datasets.cql import FilterLanguage, compile_filter
 from shared.datasets.filter_bounds import MOST_BYTES, MOST_LEVELS, MOST_OPERATORS, read_json
 from shared.datasets.filter_text import read_text
@@ -68,6 +69,10 @@ def truths(city: City) -> Truths:
         compiled = asked.select_from(VIEW.source).compile(dialect=dialect.dialect())
         parameters = [compiled.params[name] for name in compiled.positiontup or ()]
         found = city.sql(made, compiled.string, *parameters, role="reader")
+        written = city.sql(made, as_text(asked.select_from(VIEW.source)), role="reader")
+        assert {row[0]: tuple(row) for row in written} == {row[0]: tuple(row) for row in found}, (
+            "values written into the statement mean something else than bound ones"
+        )
         return [{row["id"]: row[f"c{number}"] for row in found} for number in range(len(conditions))]
 
     return ask
