@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     statement_timeout_s: Annotated[float, Field(description="Longest a single database statement may run, in seconds", gt=0)] = 20.0
 
     signing_keys: Annotated[Path | None, Field(description="Hub: folder of the token signing keys (JWK files, mode 0600)")] = None
-    sources: Annotated[dict[str, str], Field(description="Hub: sectors to ask, full name (`430300/fire`) to base address")] = {}
+    sources: Annotated[dict[str, str], Field(description="Hub: sectors and hubs below to ask, full name (`430300/fire`, `430302/hub`) to base address")] = {}
     superiors: Annotated[
         dict[str, Superior], Field(description="Hub: hubs of a higher level that may ask this one (`430000/hub`), each with issuer, keys and bounds")
     ] = {}

@@ -12,10 +12,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from services.hub.catalog.declared import Misdescribed, declaration
-from services.hub.catalog.domain import KEPT_HERE, Offer, Source
+from services.hub.catalog.domain import KEPT_HERE, Kind, Offer, Source
 from services.hub.catalog.models import OfferRow, SourceRow
 
 BY_SETTINGS = "settings"
+
+
+def kind_of(name: str) -> Kind:
+    """What a source of the settings is: a hub below this one, or a sector."""
+    return "hub" if name.endswith("/hub") else "sector"
 
 
 class Registry:
@@ -23,7 +28,7 @@ class Registry:
 
     def __init__(self, configured: Mapping[str, str]) -> None:
         self._configured = dict(configured)
-        self.sources: dict[str, Source] = {name: Source(name=name, kind="sector", url=url) for name, url in configured.items()}
+        self.sources: dict[str, Source] = {name: Source(name=name, kind=kind_of(name), url=url) for name, url in configured.items()}
         self.changed = asyncio.Event()
         """Set when a source came or went, so that it is asked at once."""
 
@@ -66,20 +71,20 @@ class Registry:
         await session.execute(delete(SourceRow).where(SourceRow.added_by == BY_SETTINGS, SourceRow.name.not_in(self._configured)))
         if self._configured:
             adding = insert(SourceRow).values(
-                [{"name": name, "kind": "sector", "url": url, "added_by": BY_SETTINGS} for name, url in sorted(self._configured.items())]
+                [{"name": name, "kind": kind_of(name), "url": url, "added_by": BY_SETTINGS} for name, url in sorted(self._configured.items())]
             )
             await session.execute(
                 adding.on_conflict_do_update(
                     index_elements=[SourceRow.name],
-                    set_={"url": adding.excluded.url, "added_by": BY_SETTINGS},
-                    where=(SourceRow.url != adding.excluded.url) | (SourceRow.added_by != BY_SETTINGS),
+                    set_={"url": adding.excluded.url, "kind": adding.excluded.kind, "added_by": BY_SETTINGS},
+                    where=(SourceRow.url != adding.excluded.url) | (SourceRow.kind != adding.excluded.kind) | (SourceRow.added_by != BY_SETTINGS),
                 )
             )
 
     def _take(self, row: SourceRow) -> None:
         known = self.sources.get(row.name)
         if known is None:
-            known = self.sources[row.name] = Source(name=row.name, kind="sector", url=row.url)
+            known = self.sources[row.name] = Source(name=row.name, kind=kind_of(row.name), url=row.url)
         known.kind, known.url, known.key, known.added_by = row.kind, row.url, row.key, row.added_by  # type: ignore[assignment]  # one of Kind, by SourceIn
         known.last_seen = known.last_seen or row.last_seen
         known.version = known.version or row.version

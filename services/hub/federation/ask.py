@@ -48,6 +48,10 @@ class Target:
     limited: bool
     """Whether the token is narrower than the dataset."""
 
+    def own_at(self, source: Source) -> Dataset | None:
+        """The declaration, if this source is the hub itself."""
+        return self.own if source.kind == "hub" and not source.url else None
+
 
 @dataclass(frozen=True, slots=True)
 class Outcomes(Generic[Found]):

@@ -10,8 +10,11 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from services.hub.catalog.domain import Source
 from services.hub.federation.domain import SourceUnsound
+from services.hub.federation.levels import Position, answers_of, check_position
 from services.hub.federation.union import Disorder, Portion, check_order
+from shared.datasets.coverage import SourceAnswer
 from shared.datasets.declaration import FieldType, Point
 from shared.datasets.formats import table
 from shared.datasets.records import Page
@@ -31,6 +34,15 @@ class Features:
     known_at: str | None = None
     as_of: datetime | None = None
     elapsed_ms: int | None = None
+    start: Position = None
+    """Where the page begins in each source of the hub that sent it."""
+    below: tuple[SourceAnswer, ...] = ()
+    """What that hub says of its sources."""
+
+    @property
+    def leaves(self) -> set[str]:
+        """Whose rows these are."""
+        return {answer.source for answer in self.below if answer.status in ("ok", "stale")} or {self.portion.source}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +56,14 @@ class Wish:
     names: Sequence[str] = ()
 
 
-def read_page(source: str, content: bytes, wish: Wish, elapsed_ms: int) -> Features:
+def read_page(asked: Source, content: bytes, wish: Wish, elapsed_ms: int, dataset: str) -> Features:
     """A FeatureCollection with the place of each row; `SourceUnsound` if it is anything else."""
+    source = asked.name
     try:
         document = orjson.loads(content)
+        below = answers_of(asked, document["coverage"]["sources"], dataset) if asked.kind == "hub" else ()
+        start = document["journey"] if asked.kind == "hub" else None
+        check_position(start)
         features, places = document["features"], document["places"]
         if not all(_is_feature(row) for row in features) or len(features) != len(places):
             raise Disorder("features without properties, or without their places")
@@ -61,8 +77,10 @@ def read_page(source: str, content: bytes, wish: Wish, elapsed_ms: int) -> Featu
             known_at=_text(document.get("known_at")),
             as_of=_moment(document.get("timeStamp")),
             elapsed_ms=elapsed_ms,
+            start=start,
+            below=below,
         )
-    except (AttributeError, KeyError, TypeError, ValueError, IndexError, OverflowError, pa.ArrowException) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError, ArithmeticError, pa.ArrowException) as error:
         raise SourceUnsound(f"{source} sent a page that is not what it should be: {str(error)[:200]}") from error
 
 

@@ -14,8 +14,10 @@ from fastapi import Request, Response
 
 from services.hub.catalog.domain import Source
 from services.hub.federation.ask import Outcomes, Target, ask_all, target
-from services.hub.federation.domain import NobodyAnswered, SourceLeftOut, check_answered, coverage_of
-from services.hub.federation.naming import named_in
+from services.hub.federation.domain import NobodyAnswered, SourceLeftOut, SourceUnsound, check_answered, coverage_of, failed
+from services.hub.federation.levels import Position, advanced, check_position, counted, rows_by_leaf, through
+from services.hub.federation.naming import OURS, named_in
+from services.hub.federation.own_rows import own_page, own_row
 from services.hub.federation.portions import Features, Wish, no_row, read_page, read_row
 from services.hub.federation.union import Merged, merge
 from services.hub.state import Hub
@@ -29,7 +31,7 @@ from shared.datasets.extent import CRS84, EPSG4326
 from shared.datasets.formats import MEDIA_TYPES, Form, as_arrow, as_csv, asked_form, encode_json
 from shared.datasets.record_query import RecordQuery
 from shared.datasets.view import View, unknown_dataset, view
-from shared.errors import NotFound
+from shared.errors import InvalidRequest, NotFound
 from shared.paging import paging_key, seal, unseal
 from shared.passage import Passage
 from shared.service import Runtime
@@ -37,16 +39,14 @@ from shared.source_failures import SourceRefused
 
 PAGE_BYTES = 64 * MIB
 """Most bytes of one source's page."""
-OURS = ("strict", "deadline_ms", "sources")
-"""Parameters of the hub that no source knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Journey:
     """Where a paging over several sources stands: what its token holds."""
 
-    after: Mapping[str, list[str | None] | None]
-    """For each source that still has rows, the place of the last row taken, None before the first."""
+    after: Mapping[str, Position]
+    """For each source that still has rows, the place of the last row taken, None before the first; for a hub, how its own journey stands."""
     out: Mapping[str, str]
     """Sources that failed on an earlier page, with their status: they stay out, or rows would be missing in the middle."""
     known_at: Mapping[str, str]
@@ -96,6 +96,7 @@ async def items(runtime: Runtime, request: Request, caller: Caller, dataset: str
     page = _understand(runtime, request, caller, aim)
     asked = replace(aim, sources=tuple(source for source in aim.sources if source.name in page.journey.after))
     outcomes = await ask_all(asked, lambda source: _page_of(page, source, passage.onward())) if asked.sources else Outcomes((), (), ())
+    outcomes = _apart(dataset, outcomes)
     merged = merge([features.portion for _, features in outcomes.found], _wish(page).descending, page.query.limit(runtime.settings.page_limit))
     answers = (*_answers(page, outcomes, merged.taken), *outcomes.failures, *_left_out(page))
     coverage = coverage_of(caller, answers, limited=aim.limited)
@@ -136,9 +137,36 @@ def _understand(runtime: Runtime, request: Request, caller: Caller, aim: Target)
     key = _key(runtime)
     named = ",".join(source.name for source in aim.sources) if named_in(request) else None
     bound = query.bound | ({"sources": named} if named else {})
-    held = unseal(key, query.given["token"], query=bound, caller=caller) if "token" in query.given else {}
+    held = unseal(key, query.given["token"], query=bound, caller=caller) if "token" in query.given else _told(request, caller)
     address = f"{base_of(request)}/collections/{quote(aim.dataset)}"
     return Page(runtime, caller, aim, seen, query, form, Journey.of(held, aim), address, str(request.url), named)
+
+
+def _told(request: Request, caller: Caller) -> dict[str, Any]:
+    """Where a superior hub wants to go on, after rows of which it was told the place. Nobody else may say so."""
+    told = request.headers.get(AFTER_HEADER)
+    if told is None or not caller.superior:
+        return {}
+    try:
+        journey = json.loads(told)
+        check_position(journey)
+        return dict(journey)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise InvalidRequest(f"{AFTER_HEADER} is no journey through the sources of this hub.", pointer=f"/{AFTER_HEADER}") from error
+
+
+def _apart(dataset: str, outcomes: Outcomes[Features]) -> Outcomes[Features]:
+    """The outcomes without those that bring rows of a source whose rows another brings already."""
+    kept: list[tuple[Source, Features]] = []
+    doubted: list[SourceAnswer] = []
+    counted_on: set[str] = set()
+    for source, features in sorted(outcomes.found, key=lambda found: found[0].name):
+        if twice := features.leaves & counted_on:
+            doubted.append(failed(source.name, dataset, SourceUnsound(f"Rows of {', '.join(sorted(twice))} came twice."), 0))
+        else:
+            counted_on |= features.leaves
+            kept.append((source, features))
+    return replace(outcomes, found=tuple(kept), failures=(*outcomes.failures, *doubted)) if doubted else outcomes
 
 
 def _key(runtime: Runtime) -> bytes:
@@ -148,15 +176,19 @@ def _key(runtime: Runtime) -> bytes:
 async def _page_of(page: Page, source: Source, passage: Passage) -> Features:
     """One source's next rows, from where the last page left it."""
     place = page.journey.after[source.name]
+    if (own := page.aim.own_at(source)) is not None:
+        return await own_page(page.runtime, page.caller, own, page.query, source.name, place, page.journey.known_at.get(source.name), _wish(page))
     limit = page.query.limit(page.runtime.settings.page_limit)
     paging = {"token", "limit"}
     sent = [pair for pair in _theirs(page, known_at=page.journey.known_at.get(source.name)) if pair[0] not in paging] + [("limit", str(limit))]
     headers = {AFTER_HEADER: json.dumps(place)} if place is not None else {}
     answer = await _ask(page, source, "items", sent, headers, passage)
-    return await asyncio.to_thread(read_page, source.name, answer.content, _wish(page), answer.elapsed_ms)
+    return await asyncio.to_thread(read_page, source, answer.content, _wish(page), answer.elapsed_ms, page.aim.dataset)
 
 
 async def _row_of(page: Page, source: Source, feature_id: str, passage: Passage) -> Features:
+    if (own := page.aim.own_at(source)) is not None:
+        return await own_row(page.runtime, page.caller, own, page.query, source.name, feature_id, _wish(page))
     try:
         answer = await _ask(page, source, f"items/{quote(feature_id, safe='')}", _theirs(page), {}, passage)
     except SourceRefused as refused:
@@ -185,7 +217,14 @@ async def _ask(page: Page, source: Source, path: str, params: list[tuple[str, st
 
 
 def _answers(page: Page, outcomes: Outcomes[Features], rows: Sequence[int]) -> list[SourceAnswer]:
-    return [
+    """How it stands with each source; of a hub with each of its own."""
+    depth = len(_wish(page).descending)
+    by_hubs = [
+        counted(features.below, rows_by_leaf(source.name, features.start, features.portion.places[:taken], depth))
+        for (source, features), taken in zip(outcomes.found, rows, strict=True)
+        if features.below
+    ]
+    return [answer for answers in by_hubs for answer in answers] + [
         SourceAnswer(
             source=source.name,
             dataset=page.aim.dataset,
@@ -196,6 +235,7 @@ def _answers(page: Page, outcomes: Outcomes[Features], rows: Sequence[int]) -> l
             served_from="rows",
         )
         for (source, features), taken in zip(outcomes.found, rows, strict=True)
+        if not features.below
     ]
 
 
@@ -222,8 +262,24 @@ def _answer(page: Page, outcomes: Outcomes[Features], merged: Merged, coverage: 
     if page.flat:
         return _flat(page, _picked_table(found, merged), coverage, about, headers)
     rows = [found[number].rows[row] for number, row in merged.picked]
+    about |= _for_superior(page, outcomes, merged) if page.caller.superior else {}
     body = {"type": "FeatureCollection", "timeStamp": now_text(), **about, "features": rows, "links": _links(page, following), "coverage": coverage.as_dict()}
     return Response(encode_json(body), media_type=MEDIA_TYPES[page.form], headers={**_headers(page), **headers})
+
+
+def _for_superior(page: Page, outcomes: Outcomes[Features], merged: Merged) -> dict[str, Any]:
+    """What only a superior hub is told: the place of each row, and from where this page began in each source."""
+    depth = len(_wish(page).descending)
+    found = [(source.name, features) for source, features in outcomes.found]
+    places = [through(found[number][0], found[number][1].portion.places[row], depth) for number, row in merged.picked]
+    after = {name: _start(page, name, features) for name, features in found}
+    out = {**page.journey.out, **{failure.source: failure.status for failure in outcomes.failures}}
+    return {"places": places, "journey": {"after": after, "out": out, "known_at": {name: features.known_at for name, features in found if features.known_at}}}
+
+
+def _start(page: Page, name: str, features: Features) -> Position:
+    """Where this page begins in a source: of a hub as the hub tells, for it knows its own sources."""
+    return features.start if features.start is not None else page.journey.after[name]
 
 
 def _picked_table(found: list[Features], merged: Merged) -> pa.Table:
@@ -255,7 +311,7 @@ def _following(page: Page, outcomes: Outcomes[Features], merged: Merged) -> str 
     after: dict[str, Any] = {}
     for (source, features), taken in zip(outcomes.found, merged.taken, strict=True):
         if taken < len(features.portion.places) or not features.portion.exhausted:
-            after[source.name] = features.portion.places[taken - 1] if taken else page.journey.after[source.name]
+            after[source.name] = advanced(_start(page, source.name, features), features.portion.places[:taken], len(_wish(page).descending))
     known_at = {source.name: features.known_at for source, features in outcomes.found if features.known_at}
     out = {**page.journey.out, **{failure.source: failure.status for failure in outcomes.failures}}
     token = seal(_key(page.runtime), {"after": after, "out": out, "known_at": known_at}, query=page.bound, caller=page.caller)
