@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,10 @@ from shared.passage import Passage
 from shared.source_failures import SourceBusy, SourceDenied, SourceFailure, SourceOverloaded, SourceRefused, SourceSkipped, SourceTimeout
 
 AT_ONCE = 8
-"""Most calls to one source at the same time."""
+"""Most calls to one source at the same time,"""
+LONG_AT_ONCE = 5
+"""and most of them that have more than `LIGHT_S`: light questions find a place however many heavy ones wait."""
+LIGHT_S = 5.0
 STREAMS_AT_ONCE = 8
 """Most streams from one source at the same time, beside its calls."""
 FAIR_S = 0.5
@@ -50,8 +53,15 @@ class Gate:
     """When it last answered anything, on the clock of `time.monotonic`."""
     breaker: Breaker = field(default_factory=Breaker)
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    long: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LONG_AT_ONCE))
     streams: int = 0
     """Streams under way."""
+
+    @asynccontextmanager
+    async def place(self, given_s: float) -> AsyncIterator[None]:
+        """A place among the calls under way, in the order of coming; those with much time take turns for fewer places."""
+        async with self.long if given_s > LIGHT_S else nullcontext(), self.places:
+            yield
 
     def succeeded(self) -> None:
         self.answered = time.monotonic()
@@ -181,7 +191,7 @@ class SourceClient:
             raise SourceSkipped(f"{source} kept failing and is left alone for a moment.")
         admitted = False
         try:
-            async with asyncio.timeout(given_s), gate.places:
+            async with asyncio.timeout(given_s), gate.place(given_s):
                 admitted = True
                 yield
             gate.succeeded()

@@ -18,6 +18,7 @@ from services.hub.catalog.registry import Registry
 from services.hub.console.outlines import Drawing
 from services.hub.console.shared_answers import SharedAnswers
 from services.hub.events.live import Live
+from services.hub.federation.crowd import Crowd
 from services.hub.federation.kept_states import KeptStates
 from services.hub.governance.recording import Accesses
 from shared.client import SourceClient
@@ -37,6 +38,7 @@ class Hub:
     live: Live
     accesses: Accesses = field(default_factory=Accesses)
     kept: KeptStates
+    crowd: Crowd = field(default_factory=Crowd)
     overviews: SharedAnswers = field(default_factory=SharedAnswers)
     drawing: Drawing = field(default_factory=Drawing)
 

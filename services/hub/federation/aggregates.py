@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from services.hub.catalog.domain import Source
 from services.hub.federation.ask import Target, ask_all, target, targets
+from services.hub.federation.crowd import Crowd
 from services.hub.federation.domain import SourceUnsound, agreeing, check_answered, coverage_of, failed, passed_on, speaks_for
 from services.hub.federation.kept import Answered
 from services.hub.federation.kept_own import own_states, own_versions
@@ -68,7 +69,8 @@ async def aggregate(
     gathered = await _gather(runtime, question, passage, target(runtime, caller, dataset, named), caller)
     coverage = coverage_of(caller, gathered.answers, limited=gathered.aim.limited)
     check_answered(coverage, gathered.refusals, strict=question.strict)
-    return await asyncio.to_thread(_finished, gathered.states, question, coverage)
+    crowd: Crowd = runtime.own.crowd
+    return await crowd.worked_on(_groups(gathered), _finished, gathered.states, question, coverage)
 
 
 async def aggregate_across(runtime: Runtime, caller: Caller, asked: Across, passage: Passage, named: frozenset[str] | None = None) -> tuple[Finished, Coverage]:
@@ -89,7 +91,8 @@ async def aggregate_across(runtime: Runtime, caller: Caller, asked: Across, pass
     answers = [answer for part in parts for answer in part.answers]
     coverage = coverage_of(caller, answers, limited=any(part.aim.limited for part in parts))
     check_answered(coverage, (), strict=asked.strict)
-    return await asyncio.to_thread(_finished_across, gathered, asked, questions, coverage)
+    crowd: Crowd = runtime.own.crowd
+    return await crowd.worked_on(_groups(*parts), _finished_across, gathered, asked, questions, coverage)
 
 
 def _check_filter(question: Question, pointer: str) -> None:
@@ -172,6 +175,10 @@ def _sound_together(dataset: str, found: Mapping[str, States]) -> tuple[list[Sta
             counted |= leaves
             kept.append(states)
     return kept, doubted
+
+
+def _groups(*parts: Gathered) -> int:
+    return sum(states.table.num_rows for part in parts for states in part.states)
 
 
 def _finished(states: tuple[States, ...], question: Question, coverage: Coverage) -> tuple[Finished, Coverage]:

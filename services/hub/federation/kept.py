@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Collection, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -86,6 +86,15 @@ class Kept(Generic[Value]):
     def forget(self, key: Hashable) -> None:
         if (gone := self._held.pop(key, None)) is not None:
             self.size -= gone.size
+
+    def all(self) -> Collection[Answered[Value]]:
+        """All that is kept."""
+        return self._held.values()
+
+    def clear(self) -> None:
+        """Keep nothing of what was kept."""
+        self._held.clear()
+        self.size = 0
 
     async def fly(self, key: Hashable, passage: Passage, source: str, make: Callable[[], Awaitable[Answered[Value]]]) -> tuple[Answered[Value], bool]:
         """The answer that `make` gets, made once for all who wait; and whether somebody else had begun it.

@@ -1,9 +1,10 @@
 """Aggregates asked of sources once per change: kept states serve as long as the source says that nothing has changed.
 
 Before kept states are given again, the source is asked for its versions, one short question for all panels of all viewers that ask at the
-same moment; only what changed is computed anew. `max_age` lets an asker do with what was true some seconds ago, and with that if the source
-fails. The key holds the asker's rights, and who sees less than everything is given an unchanged answer no sooner than a changed one, so that
-nobody learns from a quick answer that nothing happened where one may not look (docs/adr/0019-one-question-per-change.md).
+same moment; only what changed is computed anew. With `max_age` what was true so many seconds ago stands in for a source that fails, and what
+was true a moment ago is not even asked about. The key holds the asker's rights; and whoever sees less than everything is given an unchanged
+answer no sooner than a changed one, so that nobody learns from a quick answer that nothing happened where they may not look
+(docs/adr/0019-one-question-per-change.md).
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from shared.datasets.versions import AS_OF_HEADER, VERSION_HEADER
 from shared.passage import Passage, starting
 from shared.source_failures import SourceDenied, SourceFailure, SourceRefused, SourceTimeout
 
+FRESH_S = 1.0
+"""Who says `max_age` is given without asking what was true so short a time ago, or less if `max_age` is less."""
 LIFE_S = 900.0
 """After so long states are computed anew although the version is the same: what an owner does by hand (dropped partitions) bears no version."""
 CHECK_S = 2.0
@@ -97,12 +100,12 @@ class KeptStates:
         self._without: dict[str, float] = {}
 
     async def get(self, wanted: Wanted, fetch: Fetch, look: Look | None = None) -> States:
-        """The source's states: asked for, kept and still true, or no older than `max_age`; then in place of a failure too, marked `stale`."""
+        """The source's states: asked for, kept and still true, or, if the source fails, kept and no older than `max_age`, marked `stale`."""
         if wanted.source.kind == "city":  # a peer answers under an agreement and logs every question: what it said is not given again
             return _new(await fetch(None), wanted.source).value
         came = time.monotonic()
         held = self.kept.held(wanted.key)
-        if held is not None and wanted.max_age and age_s(held) <= wanted.max_age:
+        if held is not None and wanted.max_age and age_s(held) <= min(wanted.max_age, FRESH_S):
             return _given(wanted, held, came)
         try:
             return _given(wanted, await self._fresh(wanted, fetch, look, came), came)
@@ -218,8 +221,11 @@ def _given(wanted: Wanted, answered: Answered[States], came: float, failure: Sou
         problem = {"type": f"/problems/{failure.slug}", "title": failure.title.en, "detail": failure.detail}
 
     def entry(answer: SourceAnswer) -> SourceAnswer:
-        as_of = answer.as_of if wanted.fixed or answered.as_of is None else answered.as_of
-        return replace(answer, as_of=as_of, elapsed_ms=elapsed_ms, **({"status": "stale", "problem": problem} if problem else {}))
+        if wanted.source.kind == "hub":  # it tells of each of its own sources when and how quickly that answered
+            given = answer
+        else:
+            given = replace(answer, as_of=answer.as_of if wanted.fixed or answered.as_of is None else answered.as_of, elapsed_ms=elapsed_ms)
+        return replace(given, status="stale", problem=problem) if problem and answer.status == "ok" else given
 
     return replace(answered.value, answers=tuple(map(entry, answered.value.answers)))
 

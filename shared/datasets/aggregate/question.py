@@ -84,7 +84,7 @@ class Frame(BaseModel):
     deadline_ms: Annotated[int | None, Field(ge=1, le=600_000)] = None
     max_age: Annotated[
         float | None,
-        Field(ge=0, le=MAX_AGE_S, description="Seconds: an answer no older than this may be given again at the hub, or stand in for a source that fails"),
+        Field(ge=0, le=MAX_AGE_S, description="Seconds: at the hub, an answer no older than this stands in for a source that fails, and says so (`stale`)"),
     ] = None
 
     @model_validator(mode="after")
@@ -138,6 +138,12 @@ class Part(BaseModel):
     dataset: Annotated[str, Field(min_length=1, max_length=100)]
     measures: Annotated[dict[Name, MeasureSpec], Field(min_length=1, max_length=MAX_MEASURES)]
     filter: Filter | None = None
+
+    @model_validator(mode="after")
+    def _status_is_taken(self) -> Self:
+        if "status" in self.measures:
+            raise _error("name-taken", "'status' names the column that tells how the part stands in a cell; call the measure something else")
+        return self
 
 
 class Across(Frame):

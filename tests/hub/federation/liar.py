@@ -16,6 +16,14 @@ def answer(content: bytes, *, status: str = "200 OK", kind: str = "application/o
     return f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n".encode() + content
 
 
+def passed(real: httpx.Response) -> bytes:
+    """The real answer as it is, with what it says of its version."""
+    kept = {name: value for name, value in real.headers.items() if name.startswith(("content-type", "etag", "liandong-"))}
+    length = {} if real.status_code == 304 else {"content-length": str(len(real.content))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in {**kept, **length, "connection": "close"}.items())
+    return f"HTTP/1.1 {real.status_code} X\r\n{head}\r\n".encode() + real.content
+
+
 def altered(change: Callable[[bytes], bytes]) -> Spoil:
     """Send the real answer changed."""
 
@@ -77,7 +85,7 @@ class Liar:
                 passed_on = {name: value for name, value in headers.items() if name.lower() not in ("host", "connection")}
                 real = await client.request(method, self.behind + path, content=body, headers=passed_on)
             if self.spoil is None or path.endswith(("/capabilities", "/schema")) or path.count("/") < 3:
-                writer.write(answer(real.content, status=f"{real.status_code} X", kind=real.headers["content-type"]))
+                writer.write(passed(real))
             else:
                 await self.spoil(real.content, writer)
             await writer.drain()

@@ -1,0 +1,62 @@
+"""How many questions the hub takes at once: more are told to come back, so that those it has taken are answered in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
+
+from fastapi import Request
+
+from shared.auth import AnyCaller
+from shared.errors import TooMany, Unavailable
+
+MOST = 2_000
+"""Questions in progress at the hub, those that wait for a source included,"""
+MOST_EACH = 1_500
+"""and those of one subject."""
+MERGES = 2
+"""Large answers merged at once: light questions find a thread however many heavy ones wait."""
+LARGE = 20_000
+"""Groups of all sources together that make an answer large."""
+AGAIN = {"Retry-After": "1"}
+Result = TypeVar("Result")
+
+
+class Crowd:
+    """The questions in progress."""
+
+    def __init__(self) -> None:
+        self.each: Counter[str] = Counter()
+        self._merges = asyncio.Semaphore(MERGES)
+
+    def enter(self, subject: str) -> None:
+        """Take one more question, or raise `Unavailable` (503) or, if it is this subject that asks so much, `TooMany` (429)."""
+        if self.each[subject] >= MOST_EACH:
+            raise TooMany(f"{self.each[subject]} of your questions are in progress.", headers=AGAIN)
+        if self.each.total() >= MOST:
+            raise Unavailable(f"{MOST} questions are in progress.", headers=AGAIN)
+        self.each[subject] += 1
+
+    def leave(self, subject: str) -> None:
+        self.each[subject] -= 1
+        if not self.each[subject]:
+            del self.each[subject]
+
+    async def worked_on(self, groups: int, work: Callable[..., Result], *given: Any) -> Result:
+        """The result of work in a thread; large answers take turns."""
+        if groups < LARGE:
+            return await asyncio.to_thread(work, *given)
+        async with self._merges:
+            return await asyncio.to_thread(work, *given)
+
+
+async def admitted(request: Request, caller: AnyCaller) -> AsyncIterator[None]:
+    """A question in progress, from its arrival until its answer has left."""
+    crowd: Crowd = request.app.state.runtime.own.crowd
+    crowd.enter(caller.subject)
+    try:
+        yield
+    finally:
+        crowd.leave(caller.subject)
