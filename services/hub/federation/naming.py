@@ -11,6 +11,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from services.hub.catalog.schemas import SourceName
 from shared.errors import InvalidRequest
 
+OURS = ("strict", "deadline_ms", "sources")
+"""Parameters of records at the hub that no source knows."""
 MOST_NAMED = 50
 Named = Annotated[list[SourceName], Field(min_length=1, max_length=MOST_NAMED, description="Ask these sources alone; peer cities are asked only if named")]
 _NAMES: TypeAdapter[list[str]] = TypeAdapter(Named)

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from services.hub.federation.ask import Outcomes, Target, ask_all, target
-from services.hub.federation.domain import check_answered, coverage_of
-from services.hub.federation.records import Journey, Page, _answers, _page_of, _picked_table, _wish
-from services.hub.federation.union import merge
-from services.hub.governance.noting import note_growing, note_question
+from services.hub.federation.ask import target
+from services.hub.federation.opening import Wanted, open_all
+from services.hub.federation.streams import Union, wanted
+from services.hub.governance.noting import note_question
 from shared.caller import Caller
-from shared.database import reading
+from shared.datasets.bulk_rows import Shape
 from shared.datasets.coverage import SourceAnswer
-from shared.datasets.formats import table
 from shared.datasets.record_query import RecordQuery
-from shared.datasets.records import Page as Rows
-from shared.datasets.records import read_page
-from shared.datasets.view import unknown_dataset, view
+from shared.datasets.view import View, unknown_dataset, view
 from shared.passage import Passage
 from shared.service import Runtime
+
+SOURCE = "_source"
+"""The column that names which source a row came from."""
+_PLACES = ("lon", "lat", "geometry")
 
 
 @dataclass(slots=True)
@@ -61,69 +61,50 @@ async def scan(
     `NotFound`, or `NobodyAnswered`; a source that fails later ends its own rows and is named in `answers`.
     """
     aim = target(runtime, caller, dataset, named)
+    if aim.declared is None:
+        raise unknown_dataset(dataset)
     note_question(dataset, {"filter": filter, "limit": limit, "known_at": known_at}, columns)
-    page = _page(runtime, caller, aim, columns, filter, known_at)
-    answers: list[SourceAnswer] = []
-    note_growing(answers)
-    batches = _rows(page, limit, passage, answers)
-    first = await anext(batches)
-    schema = first.drop_columns(["_source"]).schema if columns is None else pa.schema([first.schema.field(name) for name in columns or ["id"]])
-
-    async def chosen() -> AsyncIterator[pa.RecordBatch]:
-        for batch in first.select(schema.names).to_batches():
-            yield batch
-        async for rows in batches:
-            for batch in rows.select(schema.names).to_batches():
-                yield batch
-
-    yield Scan(schema, chosen(), answers, aim.limited)
-
-
-def _page(runtime: Runtime, caller: Caller, aim: Target, columns: Sequence[str] | None, condition: Mapping[str, Any] | None, known_at: str | None) -> Page:
-    declared = aim.own or aim.declared
-    if declared is None:
-        raise unknown_dataset(aim.dataset)
-    seen = view(declared, caller)
-    fields = [name for name in columns if name in seen.fields] if columns else []
-    given = [("filter", json.dumps(condition)), ("filter-lang", "cql2-json")] if condition is not None else []
-    given += [("properties", ",".join(fields))] if fields else []
+    seen = view(aim.declared, caller)
+    given, shape = _asked(seen, columns)
+    given += [("filter", json.dumps(filter)), ("filter-lang", "cql2-json")] if filter is not None else []
+    given += [("limit", str(limit))] if limit is not None else []
     given += [("known_at", known_at)] if known_at else []
-    query = RecordQuery.read([*given, ("limit", str(runtime.settings.page_limit))], declared, seen.fields)
-    return Page(runtime, caller, aim, seen, query, "arrow", Journey.of({}, aim), "", "", None)
+    asked = wanted(runtime, caller, aim, RecordQuery.read(given, aim.declared, seen.fields), shape, passage)
+    async with AsyncExitStack() as stack:
+        union = Union.of(asked, await open_all(asked, stack), strict=False)
+        schema = _schema(asked, columns)
+        batches = await stack.enter_async_context(aclosing(_batches(union, schema)))
+        yield Scan(schema, batches, union.answers, aim.limited)
 
 
-async def _rows(page: Page, limit: int | None, passage: Passage, answers: list[SourceAnswer]) -> AsyncIterator[pa.Table]:
-    if page.aim.own is not None and len(page.aim.sources) == 1:
-        async with reading(page.runtime.reader) as connection:
-            seen = view(page.aim.own, page.caller, city_areas=page.runtime.settings.areas)
-            found: Rows = await read_page(connection, seen, page.query, most=1_000_000, place=None)
-        answers.append(SourceAnswer(source=page.aim.sources[0].name, dataset=page.aim.dataset, status="ok", rows=len(found.ids), served_from="rows"))
-        yield _from(table(found, seen).slice(0, limit), [page.aim.sources[0].name] * len(found.ids[:limit]))
-        return
-    left, rows = limit, dict.fromkeys((source.name for source in page.aim.sources), 0)
-    while page.journey.after and left != 0:
-        asked = replace(page.aim, sources=tuple(source for source in page.aim.sources if source.name in page.journey.after))
-        here = page
-        outcomes: Outcomes[Any] = await ask_all(asked, lambda source, here=here: _page_of(here, source, passage.onward()))  # type: ignore[misc]
-        merged = merge([features.portion for _, features in outcomes.found], _wish(page).descending, left or 10**9)
-        coverage = coverage_of(page.caller, (*_answers(page, outcomes, merged.taken), *outcomes.failures), limited=page.aim.limited)
-        check_answered(coverage, outcomes.refusals, strict=False)
-        answers += outcomes.failures
-        after = {
-            source.name: features.portion.places[taken - 1] if taken else page.journey.after[source.name]
-            for (source, features), taken in zip(outcomes.found, merged.taken, strict=True)
-            if taken < len(features.portion.places) or not features.portion.exhausted
-        }
-        for (source, _), taken in zip(outcomes.found, merged.taken, strict=True):
-            rows[source.name] += taken
-        page = replace(page, journey=Journey(after, {}, {}))
-        left = None if left is None else left - len(merged.picked)
-        yield _from(_picked_table([features for _, features in outcomes.found], merged), [outcomes.found[number][0].name for number, _ in merged.picked])
-    failed = {answer.source for answer in answers}
-    answers += [
-        SourceAnswer(source=name, dataset=page.aim.dataset, status="ok", rows=taken, served_from="rows") for name, taken in rows.items() if name not in failed
-    ]
+def _asked(seen: View, columns: Sequence[str] | None) -> tuple[list[tuple[str, str]], Shape]:
+    """The sources' parameters by which the columns come, and the shape in which they do."""
+    if columns is None:
+        return [], "table"
+    fields = [name for name in columns if name in seen.fields]
+    others = [name for name in columns if name not in seen.fields and name != SOURCE]
+    given = [("properties", ",".join(fields or [next(iter(seen.fields))]))]
+    given += [] if any(name in _PLACES for name in others) else [("skipGeometry", "true")]
+    return given, "fields" if fields and not others else "features"
 
 
-def _from(rows: pa.Table, sources: Sequence[str]) -> pa.Table:
-    return rows.append_column("_source", pa.array(sources, pa.string()))
+def _schema(asked: Wanted, columns: Sequence[str] | None) -> pa.Schema:
+    arriving = asked.answered
+    if columns is None:
+        return arriving
+    types = {SOURCE: pa.string()} | {name.removeprefix("_"): arriving.field(name).type for name in arriving.names if name[0] == "_"}
+    types |= {name: arriving.field(name).type for name in arriving.names if name in asked.seen.fields}
+    return pa.schema([(name, types[name]) for name in columns or ["id"]])
+
+
+async def _batches(union: Union, schema: pa.Schema) -> AsyncIterator[pa.RecordBatch]:
+    names = [found.source.name for found in union.opened]
+    async with aclosing(union.parts()) as parts:
+        async for rows, owners in parts:
+            columns = []
+            for field in schema:
+                if field.name == SOURCE:
+                    columns.append(pa.array(names, pa.string()).take(pa.array(owners)))
+                else:
+                    columns.append(rows.column(field.name if field.name in rows.schema.names else f"_{field.name}"))
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -92,11 +92,11 @@ def _run(number: int, portion: Portion, descending: Sequence[bool]) -> Iterator[
 
 def _key(place: Place, descending: Sequence[bool], *, whole: bool = False) -> tuple[Any, ...]:
     values = values_of(place)
-    levels = [_level(value, down) for value, down in zip(values, descending, strict=False)]
-    return (*levels, *(_level(value, False) for value in values[len(descending) :])) if whole else tuple(levels)
+    levels = [level(value, down) for value, down in zip(values, descending, strict=False)]
+    return (*levels, *(level(value, False) for value in values[len(descending) :])) if whole else tuple(levels)
 
 
-def _level(value: Any, down: bool) -> tuple[Any, ...]:
+def level(value: Any, down: bool) -> tuple[Any, ...]:
     """Nulls last in either direction; not-a-number above all numbers, as PostgreSQL has it."""
     if value is None:
         return (1,)
