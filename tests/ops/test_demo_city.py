@@ -35,6 +35,7 @@ LIVING = ("env.observations", "traffic.observations", "worksafety.observations",
 def running_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
     made = RunningCity(tmp_path_factory.mktemp("living"), free_port_base(), demo="on", DEMO_SPEED="20")
     made.start()
+    within(PATIENCE_S, (made.var / "demo.json").exists, "the demo does not begin")
     yield made
     made.close()
 
