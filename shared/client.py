@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,10 +83,13 @@ class Gate:
 class SourceClient:
     """Asks sources by name and address; one for a whole process, closed by `aclose`."""
 
-    def __init__(self, *, private_addresses: bool = True, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, *, private_addresses: bool = True, transport: httpx.AsyncBaseTransport | None = None, guard: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`guard` raises the `SourceFailure` of a source that must be sent nothing; calls that insist pass it."""
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=30)
         self._http = httpx.AsyncClient(timeout=None, limits=limits, follow_redirects=False, trust_env=False, transport=transport)
-        self._private = private_addresses
+        self._private, self._guard = private_addresses, guard
         self._gates: dict[str, Gate] = {}
 
     async def aclose(self) -> None:
@@ -95,6 +98,10 @@ class SourceClient:
     def circuit(self, source: str) -> State:
         """State of a source's circuit breaker."""
         return self._gate(source).breaker.state(time.monotonic())
+
+    def streams(self, source: str) -> int:
+        """Streams from a source that are under way."""
+        return self._gate(source).streams
 
     def forget(self, source: str) -> None:
         """A source that is no longer asked."""
@@ -185,6 +192,8 @@ class SourceClient:
     async def _admitted(self, source: str, passage: Passage, insist: bool) -> AsyncIterator[None]:
         """A place among the calls to the source, the deadline, and the breaker told how it went."""
         gate, given_s = self._gate(source), passage.remaining_s
+        if not insist:
+            self._guard(source)
         if insist:
             gate.breaker.insisted(time.monotonic())
         elif not gate.breaker.admits(time.monotonic()):

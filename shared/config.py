@@ -76,6 +76,10 @@ class Settings(BaseSettings):
         Field(description="File (mode 0600) with the secret that perturbs counts of persons, one for all replicas; made in `cache_dir` if not given"),
     ] = None
 
+    service_key: Annotated[
+        Path | None, Field(description="File of the key by which hubs know this service (mode 0600, made at the first start); replicas share one")
+    ] = None
+
     body_limit: Annotated[int, Field(description="Largest request body in bytes, before and after decompression", gt=0)] = 2 * MIB
     load_limit: Annotated[int, Field(description="Largest body of a bulk load in bytes, before and after decompression", gt=0)] = 32 * MIB
     page_limit: Annotated[int, Field(description="Most rows in one page of records", gt=0)] = 10_000
@@ -100,6 +104,11 @@ class Settings(BaseSettings):
     def audience(self) -> str:
         """The name by which tokens address this service: `430300/food`."""
         return f"{self.city}/{self.service}"
+
+    @property
+    def key_file(self) -> Path:
+        """Where the service's own key lies."""
+        return self.service_key or self.cache_dir / "service-key.jwk"
 
     @classmethod
     def settings_customise_sources(

@@ -22,7 +22,9 @@ from shared.calls import Calls
 from shared.config import Settings
 from shared.datasets.bulk import BulkReader
 from shared.datasets.declaration import Dataset
+from shared.datasets.quality_keeping import Qualities
 from shared.events.model import Event
+from shared.identity import Identity
 from shared.tokens import Tokens, TokenSource
 from shared.vocabulary import Text
 
@@ -89,9 +91,12 @@ class Runtime:
     consumer: Redis
     http: httpx.AsyncClient
     tokens: Tokens = field(init=False)
+    identity: Identity
+    """By which others know this service."""
     areas: AreaDirectory
     calls: Calls
     bulk: BulkReader
+    qualities: Qualities = field(default_factory=Qualities)
     own: Any = None
     """What `Service.holds` gave."""
 

@@ -13,7 +13,7 @@ import structlog
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
-from shared import health, log, problems
+from shared import health, identity, log, problems
 from shared.area_copy import AreaCopy
 from shared.area_directory import AreaDirectory
 from shared.bus import dead_letter_router, run_consumers
@@ -21,7 +21,9 @@ from shared.calls import Calls
 from shared.config import Settings, arrived_settings
 from shared.database import make_engine, make_sessions
 from shared.datasets.bulk import BulkReader
+from shared.datasets.quality_keeping import keep_qualities
 from shared.datasets.routes import dataset_router
+from shared.identity import Identity
 from shared.middleware import Requests
 from shared.outbox import run_drainer
 from shared.runtime import Lookup, Now, Runtime, Service, now
@@ -53,6 +55,7 @@ async def _running(service: Service, settings: Settings) -> AsyncIterator[Runtim
             http=http,
             areas=AreaDirectory(reader, None if service.area_master else AreaCopy(engine, http, settings.hub_url, settings.cache_dir)),
             calls=Calls(settings, http),
+            identity=Identity.open(settings.key_file, settings.audience),
             bulk=BulkReader(settings),
         )
         stack.push_async_callback(runtime.calls.aclose)
@@ -61,7 +64,7 @@ async def _running(service: Service, settings: Settings) -> AsyncIterator[Runtim
             runtime.own = await stack.enter_async_context(service.holds(runtime))
         runtime.tokens = Tokens(settings, service.token_source(runtime) if service.token_source else HubTokens(settings, http), http=http)
         runtime.tokens.load()
-        standing = (runtime.tokens.run(), runtime.areas.run(), run_drainer(runtime), run_consumers(runtime))
+        standing = (runtime.tokens.run(), runtime.areas.run(), run_drainer(runtime), run_consumers(runtime), keep_qualities(runtime))
         tasks = [asyncio.create_task(work) for work in (*standing, *(start(runtime) for start in service.tasks))]
         try:
             yield runtime
@@ -101,6 +104,7 @@ def create_app(service: Service, settings: Settings | None = None) -> FastAPI:
         app.include_router(router)
     if service.datasets or service.lookups:
         app.include_router((service.contract or dataset_router)(service))
+        app.include_router(identity.router)
     app.add_middleware(Requests, service=service.name, load_paths=service.loads)
     for own in service.middleware:
         app.add_middleware(own)

@@ -44,6 +44,12 @@ class SourceOverloaded(SourceFailure):
     remedy = Text("稍后重试。", "Try again in a moment.")
 
 
+class SourceUnproven(SourceFailure):
+    slug = "source-unproven"
+    title = Text("来源未证明其身份", "Source has not proven who it is")
+    remedy = Text("检查其地址与密钥；GET /sources 显示所固定的密钥。", "Check its address and key; GET /sources shows the pinned one.")
+
+
 class SourceDenied(SourceFailure):
     slug = "source-denied"
     title = Text("来源拒绝", "Source denied")

@@ -20,6 +20,7 @@ from services.hub.console.shared_answers import SharedAnswers
 from services.hub.events.live import Live
 from services.hub.federation.crowd import Crowd
 from services.hub.federation.kept_states import KeptStates
+from services.hub.governance.measured import Measured
 from services.hub.governance.recording import Accesses
 from shared.client import SourceClient
 from shared.service import Runtime
@@ -37,6 +38,7 @@ class Hub:
     registry: Registry
     live: Live
     accesses: Accesses = field(default_factory=Accesses)
+    measured: Measured = field(default_factory=Measured)
     kept: KeptStates
     crowd: Crowd = field(default_factory=Crowd)
     overviews: SharedAnswers = field(default_factory=SharedAnswers)
@@ -49,7 +51,8 @@ async def hold(runtime: Runtime) -> AsyncIterator[Hub]:
     settings = runtime.settings
     folder = settings.signing_keys or settings.cache_dir / "signing-keys"
     await take_clients_file(runtime)
-    client = SourceClient(private_addresses=settings.private_addresses)
+    registry = Registry(settings.sources)
+    client = SourceClient(private_addresses=settings.private_addresses, guard=registry.check_proven)
     issuer = Issuer(settings.issuer, settings.audience, folder)
     try:
         yield Hub(
@@ -59,7 +62,7 @@ async def hold(runtime: Runtime) -> AsyncIterator[Hub]:
             passwords=Passwords(),
             failures=Failures(),
             client=client,
-            registry=Registry(settings.sources),
+            registry=registry,
             live=Live(),
             kept=KeptStates(settings.kept_bytes, settings.audience, client, issuer, settings.city),
         )

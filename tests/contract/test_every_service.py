@@ -26,6 +26,7 @@ PUBLIC = {
     "/healthz",
     "/readyz",
     "/metrics",
+    "/proof",
     "/",
     "/conformance",
     "/api",

@@ -12,8 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 from services.hub.catalog.domain import Offer, Source, seen_by
 from services.hub.catalog.models import SourceRow
 from services.hub.catalog.peers import gateway_of
+from services.hub.catalog.proving import pin, pinned
 from services.hub.catalog.registry import BY_SETTINGS
-from services.hub.catalog.schemas import OfferOut, SourceIn, SourceOut
+from services.hub.catalog.schemas import KeyIn, OfferOut, SourceIn, SourceOut
 from services.hub.state import Hub, HubState
 from shared.auth import Caller, may
 from shared.errors import Conflict, NotFound
@@ -33,7 +34,7 @@ async def list_sources(hub: HubState, caller: Annotated[Caller, may("hub:query",
 @router.post("/sources", status_code=201, summary="Ask one more source from now on")
 async def add_source(source: SourceIn, request: Request, hub: HubState, admin: Admin) -> SourceOut:
     runtime: Runtime = request.app.state.runtime
-    row = {"name": source.name, "kind": source.kind, "url": str(source.url).rstrip("/"), "key": source.key, "added_by": admin.subject}
+    row = {"name": source.name, "kind": source.kind, "url": str(source.url).rstrip("/"), "key": pinned(source.key, admin.subject), "added_by": admin.subject}
     gateway = hub.registry.sources.get(gateway_of(hub.city))
     if source.kind == "city" and (gateway is None or not str(source.url).startswith(gateway.url.rstrip("/") + "/")):
         raise Conflict(f"A peer city is asked below the address of {gateway_of(hub.city)}, since tokens for it are that service's.", pointer="/url")
@@ -46,6 +47,16 @@ async def add_source(source: SourceIn, request: Request, hub: HubState, admin: A
     await hub.registry.reload(runtime.sessions)
     hub.registry.changed.set()
     return _shown(hub, hub.registry.sources[source.name], admin)
+
+
+@router.put("/sources/{city}/{service}/key", summary="Believe another key of a source from now on")
+async def pin_key(city: Part, service: Part, wish: KeyIn, request: Request, hub: HubState, admin: Admin) -> SourceOut:
+    """For a source that was given a new key, or to state the key before the source is first met. It is sent nothing until it has proven to hold it."""
+    source = hub.registry.sources.get(f"{city}/{service}")
+    if source is None:
+        raise NotFound(f"There is no source {city}/{service}.")
+    await pin(request.app.state.runtime, source, pinned(wish.key, admin.subject))
+    return _shown(hub, source, admin)
 
 
 @router.delete("/sources/{city}/{service}", status_code=204, summary="Stop asking a source")
@@ -79,6 +90,7 @@ def _shown(hub: Hub, source: Source, caller: Caller) -> SourceOut:
         datasets=[_offered(offer) for _, offer in sorted(source.offers.items()) if admin or seen_by(caller, offer)],
         url=source.url if admin else None,
         key=dict(source.key) if source.key else None,
+        trust={True: "proven", False: "unproven", None: "unknown"}[source.proven],
         added_by=source.added_by,
     )
 

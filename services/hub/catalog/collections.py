@@ -8,12 +8,14 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from services.hub.catalog.domain import Offer, Source, asked_for
+from services.hub.governance.qualities import quality_of
 from services.hub.state import Hub
 from shared.auth import AnyCaller
 from shared.caller import Caller
 from shared.database import Reader
 from shared.datasets import catalogue
 from shared.datasets.answers import base_of, described, language_of, now_text
+from shared.datasets.dcat import Described, dcat
 from shared.datasets.labels import visible_datasets, visible_fields
 from shared.datasets.routes import versions_of
 from shared.datasets.view import View, unknown_dataset, view
@@ -54,13 +56,16 @@ async def catalog(request: Request, caller: AnyCaller, reader: Reader) -> Respon
     seen = list(views(runtime, caller).values())
     versions = await versions_of(reader, own_views(runtime, caller)) | _versions(runtime, caller)
     service = runtime.service
-    return described(request, catalogue.dcat(service.name, service.title, seen, base_of(request), versions), media_type="application/ld+json")
+    qualities = {view.dataset.id: known for view in seen if (known := quality_of(runtime, view, caller)) is not None}
+    about = Described(versions, qualities, runtime.settings.areas)
+    return described(request, dcat(service.name, service.title, seen, base_of(request), about), media_type="application/ld+json")
 
 
 @router.get("/collections", summary="Collections of the hub and all its sources")
 async def collections(request: Request, caller: AnyCaller) -> Response:
     base, language = base_of(request), language_of(request)
-    shown = [catalogue.collection(seen, base, language) for seen in views(request.app.state.runtime, caller).values()]
+    runtime: Runtime = request.app.state.runtime
+    shown = [catalogue.collection(seen, base, language, quality_of(runtime, seen, caller)) for seen in views(runtime, caller).values()]
     return described(request, {"links": [catalogue.link(f"{base}/collections", "self", "application/json")], "collections": shown})
 
 
@@ -70,7 +75,8 @@ async def one_collection(collection: str, request: Request, caller: AnyCaller) -
     seen = _one(runtime, collection, caller)
     sources = [source.name for source, _ in _offers(runtime, caller, cities=True).get(collection, [])]
     sources += [runtime.settings.audience] if any(collection == own.dataset.id for own in own_views(runtime, caller)) else []
-    return described(request, {**catalogue.collection(seen, base_of(request), language_of(request)), "sources": sources})
+    described_as = catalogue.collection(seen, base_of(request), language_of(request), quality_of(runtime, seen, caller))
+    return described(request, {**described_as, "sources": sources})
 
 
 @router.get("/collections/{collection}/schema", summary="Schema of the rows' properties, with labels")

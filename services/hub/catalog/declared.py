@@ -12,6 +12,7 @@ from shared.datasets.declaration import Dataset, Field, FieldType, Point, Shape
 from shared.vocabulary import DataGrade, Personal, Sharing, Text
 
 MOST_FIELDS = 500
+MOST_WORDS = 50
 _FORMATS: dict[str, FieldType] = {"date-time": "datetime", "date": "date"}
 _PLAIN: dict[str, FieldType] = {"string": "string", "integer": "integer", "number": "number", "boolean": "boolean"}
 
@@ -56,7 +57,10 @@ def _declaration(dataset: str, collection: Mapping[str, Any], schema: Mapping[st
         geometry=None if shape is None else Point() if shape.get("format") == "geometry-point" else Shape(),
         licence=str(collection.get("licence", "")),
         freshness=_span(collection.get("freshness_s")),
+        irregular=collection.get("irregular") is True,
         retention=_span(collection.get("retention_s")),
+        standards=_words(collection.get("standards", ())),
+        derived_from=_words(collection.get("derived_from", ())),
         grade=DataGrade(schema["x-grade"]),
         personal=Personal(schema["x-personal"]),
         sharing=Sharing(schema["x-sharing"]),
@@ -84,6 +88,12 @@ def _field(name: str, part: Mapping[str, Any], required: bool) -> Field:
         personal=Personal(part["x-personal"]),
         sharing=Sharing(part["x-sharing"]),
     )
+
+
+def _words(found: Any) -> tuple[str, ...]:
+    if not isinstance(found, (list, tuple)) or len(found) > MOST_WORDS:
+        raise Misdescribed("standards and derived_from are lists of names.")
+    return tuple(str(word)[:200] for word in found)
 
 
 def _text(both: Mapping[str, str]) -> Text:

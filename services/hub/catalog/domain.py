@@ -57,6 +57,8 @@ class Source:
     kind: Kind
     url: str
     key: Mapping[str, Any] | None = None
+    proven: bool | None = None
+    """Whether it has proven to hold its key: not yet asked, or what came of it last."""
     added_by: str = "settings"
     version: str | None = None
     offers: dict[str, Offer] = field(default_factory=dict)

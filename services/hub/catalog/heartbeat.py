@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.hub.catalog.declared import Misdescribed, declaration
 from services.hub.catalog.domain import KEPT_HERE, Announced, Offer, Source, schema_digest
 from services.hub.catalog.peers import keep_peers
+from services.hub.catalog.proving import prove
 from services.hub.catalog.registry import keep
 from services.hub.catalog.schemas import Announcement
 from services.hub.state import Hub
@@ -78,6 +79,7 @@ async def listen(runtime: Runtime, source: Source, *, describe: bool) -> bool:
     """Ask a source how it is and note it; whether its datasets were described anew."""
     hub: Hub = runtime.own
     try:
+        await prove(runtime, source)
         announced, elapsed_ms = await _announcement(hub, source)
         anew = describe or announced.version != source.version or {item.id for item in announced.datasets} != source.offers.keys()
         offers = await _describe(hub, source, announced) if anew else dict(source.offers)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from services.hub.catalog.declared import Misdescribed, declaration
 from services.hub.catalog.domain import KEPT_HERE, Kind, Offer, Source
 from services.hub.catalog.models import OfferRow, SourceRow
+from shared.source_failures import SourceUnproven
 
 BY_SETTINGS = "settings"
 
@@ -50,6 +51,15 @@ class Registry:
             for dataset, offer in source.offers.items():
                 found.setdefault(dataset, []).append((source, offer))
         return dict(sorted(found.items()))
+
+    def check_proven(self, name: str) -> None:
+        """Raise unless the source may be sent something: it has proven who it is. A peer city is behind its gateway, which must have."""
+        source = self.sources.get(name)
+        if source is not None and source.kind == "city":
+            behind = (known for known in self.sources.values() if known.kind == "sector" and source.url.startswith(known.url.rstrip("/") + "/"))
+            source = next(behind, None)
+        if source is not None and not source.proven:
+            raise SourceUnproven(f"{source.name} {'has not yet proven' if source.proven is None else 'does not prove'} who it is, and is sent nothing.")
 
     async def reload(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         """Take over what the database says: sources added or removed elsewhere, and, once, what they offered before this start."""

@@ -91,6 +91,14 @@ class SourceIn(BaseModel):
     key: PublicKey | None = None
 
 
+class KeyIn(BaseModel):
+    """The key of a source that is to be believed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: Annotated[PublicKey | None, Field(description="Without one, the next key that the source proves is pinned")]
+
+
 class OfferOut(BaseModel):
     """A dataset of a source, as far as it exists for the asker."""
 
@@ -116,5 +124,8 @@ class SourceOut(BaseModel):
     problem: dict[str, Any] | None
     datasets: list[OfferOut]
     url: Annotated[str | None, Field(description="Shown to administrators")]
-    key: dict[str, Any] | None
+    key: Annotated[dict[str, Any] | None, Field(description="The pinned key, who pinned it (`first use` or an administrator) and when")]
+    trust: Annotated[
+        Literal["proven", "unproven", "unknown"], Field(description="Whether the last heartbeat found it to hold that key; else it is sent nothing")
+    ]
     added_by: str

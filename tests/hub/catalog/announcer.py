@@ -6,6 +6,10 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from joserfc.jwk import OKPKey
+
+from shared import identity
+from shared.identity import Identity
 
 LABELS = {"x-grade": "general", "x-personal": "none", "x-sharing": "conditional"}
 SCHEMA: dict[str, Any] = {
@@ -33,6 +37,9 @@ class Announcer:
         self.raw: bytes | None = None
         self.tokens: list[str] = []
         self.app = FastAPI()
+        self.identity = Identity(f"430300/{name}", OKPKey.generate_key("Ed25519"))
+        self.app.state.runtime = self  # whose identity it is
+        self.app.include_router(identity.router)
         self.app.get("/capabilities")(self._capabilities)
         self.app.get("/collections/{dataset}")(self._collection)
         self.app.get("/collections/{dataset}/schema")(self._schema)

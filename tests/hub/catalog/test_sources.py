@@ -199,7 +199,7 @@ async def test_a_dataset_without_a_usable_schema_is_not_taken(city: City) -> Non
 
 async def test_an_administrator_adds_and_removes_sources(city: City) -> None:
     announcer = Announcer()
-    key = OKPKey.generate_key("Ed25519").as_dict(private=False)
+    key = announcer.identity.public
     async with serving(announcer.app) as at, hub_over(city, {"430300/env": "http://127.0.0.1:1"}) as hub:
         admin = hub.headers(scope="hub:admin")
         wish = {"name": "430300/traffic", "url": str(at.base_url), "key": key}
@@ -215,6 +215,41 @@ async def test_an_administrator_adds_and_removes_sources(city: City) -> None:
         assert (await hub.client.delete("/sources/430300/traffic", headers=admin)).status_code == 204
         assert (await hub.client.delete("/sources/430300/traffic", headers=admin)).status_code == 404
         assert list(await hub.sources()) == ["430300/env"]
+
+
+async def test_a_server_with_another_key_than_the_pinned_one_is_named_and_sent_no_token(city: City) -> None:
+    announcer, impostor = Announcer(), Announcer()
+    async with serving(announcer.app) as at, hub_over(city, {"430300/traffic": str(at.base_url)}) as hub:
+        await until(is_up(hub))
+        found = (await hub.sources())["430300/traffic"]
+        assert (found["trust"], found["key"]["x"], found["key"]["pinned_by"]) == ("proven", announcer.identity.public["x"], "first use")
+        asked = await hub.client.get("/collections/traffic.loops/items", headers=hub.headers())
+        assert asked.json()["coverage"]["sources"][0]["problem"]["type"] == "/problems/source-refused"  # it was asked, and has no such page
+        announcer.identity = impostor.identity
+        await until(is_up(hub, "down"))
+        sent = len(announcer.tokens)
+        refused = await hub.client.get("/collections/traffic.loops/items", headers=hub.headers())
+        await asyncio.sleep(0.3)
+        assert refused.json()["coverage"]["sources"][0]["problem"]["type"] == "/problems/source-unproven"
+        found = (await hub.sources())["430300/traffic"]
+        assert (found["trust"], found["problem"]["type"], len(announcer.tokens)) == ("unproven", "/problems/source-unproven", sent)
+
+        admin, route = hub.headers(scope="hub:admin"), "/sources/430300/traffic/key"
+        assert (await hub.client.put(route, json={"key": None}, headers=hub.headers())).status_code == 403
+        assert (await hub.client.put("/sources/430300/none/key", json={"key": None}, headers=admin)).status_code == 404
+        assert (await hub.client.put(route, json={"key": announcer.identity.public}, headers=admin)).status_code == 200
+        await until(is_up(hub))
+        assert (await hub.sources())["430300/traffic"]["key"]["pinned_by"] == "client:test"
+
+
+async def test_a_source_that_proves_nothing_is_sent_no_token(city: City) -> None:
+    announcer = Announcer()
+    announcer.identity = Announcer("env").identity
+    async with serving(announcer.app) as at, hub_over(city, {"430300/traffic": str(at.base_url), "430300/env": str(at.base_url) + "nowhere"}) as hub:
+        await until(is_up(hub, "down"))
+        found = await hub.sources(scope="hub:admin")
+        assert [source["problem"]["type"] for source in found.values()] == ["/problems/source-unproven"] * 2
+        assert announcer.tokens == []
 
 
 NONSENSE: tuple[dict[str, Any], ...] = (

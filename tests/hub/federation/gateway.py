@@ -8,8 +8,11 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI, Request, Response
+from joserfc.jwk import OKPKey
 
+from shared import identity
 from shared.datasets.history import history_triggers_ddl
+from shared.identity import Identity
 from shared.service import create_app
 from shared.testing import serving
 from tests.city import City
@@ -27,9 +30,16 @@ class Gateway:
         self.peers: Any = [{"city": "430100", "url_path": "/peers/430100"}]
         self.speaks_as = b"430100/intercity"
         self.refusal: Response | None = None
+        self.key = OKPKey.generate_key("Ed25519")
         self.app = FastAPI()
+        self.app.state.runtime = self  # whose identity it is
+        self.app.include_router(identity.router)
         self.app.get("/capabilities")(self._capabilities)
         self.app.api_route("/peers/430100/{path:path}", methods=["GET", "POST"])(self._forward)
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(f"430300/{self.name}", self.key)
 
     async def _capabilities(self) -> dict[str, Any]:
         return {"service": self.name, "city": "430300", "version": "1", "contract": "1", "datasets": [], "peers": self.peers}
