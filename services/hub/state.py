@@ -22,6 +22,7 @@ from services.hub.federation.crowd import Crowd
 from services.hub.federation.kept_states import KeptStates
 from services.hub.governance.measured import Measured
 from services.hub.governance.recording import Accesses
+from services.hub.sql.pool import Workers
 from shared.client import SourceClient
 from shared.service import Runtime
 
@@ -41,6 +42,7 @@ class Hub:
     measured: Measured = field(default_factory=Measured)
     kept: KeptStates
     crowd: Crowd = field(default_factory=Crowd)
+    sql: Workers = field(default_factory=Workers)
     overviews: SharedAnswers = field(default_factory=SharedAnswers)
     drawing: Drawing = field(default_factory=Drawing)
 
@@ -54,6 +56,7 @@ async def hold(runtime: Runtime) -> AsyncIterator[Hub]:
     registry = Registry(settings.sources)
     client = SourceClient(private_addresses=settings.private_addresses, guard=registry.check_proven)
     issuer = Issuer(settings.issuer, settings.audience, folder)
+    workers = Workers()
     try:
         yield Hub(
             city=settings.city,
@@ -65,8 +68,10 @@ async def hold(runtime: Runtime) -> AsyncIterator[Hub]:
             registry=registry,
             live=Live(),
             kept=KeptStates(settings.kept_bytes, settings.audience, client, issuer, settings.city),
+            sql=workers,
         )
     finally:
+        await workers.aclose()
         await client.aclose()
 
 

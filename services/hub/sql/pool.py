@@ -155,7 +155,7 @@ class Workers:
         self._folder = tempfile.mkdtemp(prefix="liandong-sql-")
         wanted = {"memory_mb": self.limits.memory_mb, "threads": self.limits.threads, "ready": 2}
         try:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: ASYNC220  # milliseconds, once; a thread would be the parent that the child outlives
                 [sys.executable, "-I", str(SCRIPT), json.dumps(wanted)],
                 stdin=theirs,
                 stdout=subprocess.DEVNULL,
@@ -204,13 +204,17 @@ class Workers:
         while job.pid is not None:
             await asyncio.sleep(_WATCH_S)
             with contextlib.suppress(OSError, IndexError, ValueError):
-                if int(Path(f"/proc/{job.pid}/statm").read_text().split()[1]) * _PAGE > most:
+                if _resident(job.pid) > most:
                     job.overgrown = True
                     _kill(job.pid)
+
+
+def _resident(pid: int) -> int:
+    """Bytes of a process in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
 
 
 def _kill(pid: int | None) -> None:
     if pid is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-

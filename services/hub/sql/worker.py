@@ -25,6 +25,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 MIB = 1024 * 1024
@@ -48,7 +49,7 @@ _SETTINGS: dict[str, Any] = {
 def main() -> None:
     wanted = json.loads(sys.argv[1])
     isolation = _without_network()
-    folder = os.getcwd()
+    folder = Path.cwd()
     os.dup2(os.open(".", os.O_RDONLY | os.O_DIRECTORY), _EMPTY)
     os.chdir("/")
     sys.modules["pandas"] = None  # type: ignore[assignment]  # neither needed nor loaded by chance later
@@ -72,7 +73,7 @@ def main() -> None:
         for descriptor, _ in watch.poll():
             if descriptor == 0:
                 with contextlib.suppress(OSError):
-                    os.rmdir(folder)
+                    folder.rmdir()
                 os._exit(0)  # nobody asks any more; the children end with their parent
             if not os.read(descriptor, 1):
                 time.sleep(_PAUSE_S)  # it ended without a job; not again and again without a breath
@@ -121,7 +122,7 @@ def _rehearse(duckdb: Any, wanted: dict[str, Any]) -> list[str]:
         finally:
             os._exit(0)
     os.close(writing)
-    with open(reading, "rb") as told:
+    with os.fdopen(reading, "rb") as told:
         return list(json.loads(told.read()))
 
 
@@ -134,7 +135,9 @@ def _fork(control: socket.socket, duckdb: Any, pa: Any, wanted: dict[str, Any]) 
         try:
             _serve(control, writing, duckdb, pa, wanted)
         except BaseException:  # noqa: BLE001  # whatever it was, the hub sees that no end came
-            import traceback; traceback.print_exc()
+            import traceback
+
+            traceback.print_exc()
             os._exit(1)
         os._exit(0)
     os.close(writing)

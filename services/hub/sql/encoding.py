@@ -1,0 +1,105 @@
+"""Rows of an answer as JSON and CSV: times in the city's zone, integers and decimals with all their digits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared.datasets.formats import as_csv, encode_json
+
+Form = str
+MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "arrow": "application/vnd.apache.arrow.stream"}
+ASKED = {
+    "application/json": "json",
+    "text/csv": "csv",
+    "application/vnd.apache.arrow.stream": "arrow",
+    "*/*": "json",
+    "application/*": "json",
+    "text/*": "csv",
+}
+
+
+def columns_of(schema: pa.Schema) -> list[dict[str, Any]]:
+    """Names and types of the columns, as the contract has them."""
+    return [{"name": part.name, "type": _kind(part.type)} for part in schema]
+
+
+def _kind(kind: pa.DataType) -> str:
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    if pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):
+        return "integer"
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "number"
+    if pa.types.is_timestamp(kind):
+        return "datetime"
+    return "date" if pa.types.is_date(kind) else "string"
+
+
+def rows_of(batch: pa.RecordBatch) -> list[list[Any]]:
+    """The rows of a batch as JSON takes them."""
+    return [list(row) for row in zip(*(values_of(column) for column in batch.columns), strict=True)] if batch.num_columns else []
+
+
+def values_of(column: pa.Array) -> list[Any]:
+    kind = column.type
+    if pa.types.is_decimal(kind):
+        return [None if value is None else orjson.Fragment(format(value, "f")) for value in column.to_pylist()]
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_time(kind):
+        return [None if value is None else value.isoformat() for value in column.to_pylist()]
+    if pa.types.is_interval(kind):
+        return [None if value is None else _span(value) for value in column.to_pylist()]
+    return column.to_pylist()  # type: ignore[no-any-return]
+
+
+def _span(value: Any) -> str:
+    """An interval by ISO 8601."""
+    seconds = format(Decimal(value.nanoseconds) / 10**9, "f")
+    return f"P{value.months}M{value.days}DT{seconds.rstrip('0').rstrip('.') if '.' in seconds else seconds}S"
+
+
+async def as_json(
+    schema: pa.Schema, batches: AsyncIterator[pa.RecordBatch], limit: int, ending: Callable[[int, bool], Mapping[str, Any]]
+) -> AsyncIterator[bytes]:
+    """`columns`, `rows`, then what is known at the end; `ending` is told how many rows there are and whether some were cut off."""
+    yield b'{"columns":' + encode_json(columns_of(schema)) + b',"rows":['
+    rows, more = 0, False
+    async for batch in batches:
+        more = more or rows + batch.num_rows > limit
+        part = rows_of(batch.slice(0, limit - rows))
+        if part:
+            text = orjson.dumps(part)[1:-1]
+            yield b"," + text if rows else text
+            rows += len(part)
+    yield b"]," + encode_json(ending(rows, more))[1:]
+
+
+async def as_csv_pieces(
+    schema: pa.Schema, batches: AsyncIterator[pa.RecordBatch], limit: int, ending: Callable[[int, bool], Mapping[str, Any]]
+) -> AsyncIterator[bytes]:
+    """RFC 4180 with a header. It has no place for what is known at the end."""
+    yield as_csv(_readable(schema.empty_table()))
+    rows, more = 0, False
+    async for batch in batches:
+        more = more or rows + batch.num_rows > limit
+        part = batch.slice(0, limit - rows)
+        if part.num_rows:
+            yield as_csv(_readable(pa.Table.from_batches([part])), header=False)
+            rows += part.num_rows
+    ending(rows, more)
+
+
+def _readable(table: pa.Table) -> pa.Table:
+    """The table with times and spans as texts."""
+    for place, part in enumerate(table.schema):
+        kind = part.type
+        if pa.types.is_timestamp(kind) or pa.types.is_interval(kind) or pa.types.is_time(kind):
+            table = table.set_column(place, part.name, pa.array(values_of(table.column(place)), pa.string()))
+        elif pa.types.is_decimal(kind) or pa.types.is_null(kind):
+            table = table.set_column(place, part.name, pc.cast(table.column(place), pa.string()))
+    return table
