@@ -21,8 +21,8 @@ POSTGRES_LINE = re.compile(r"^(?P<context>.*?)(?P<level>WARNING|ERROR|FATAL|PANI
 IDS = re.compile(r" (request_id|trace_id)=\S+")
 """Kept in the file; on the terminal only where something is wrong."""
 WELL_KNOWN = ("event", "level", "timestamp", "service", "logger", "exception")
-ROUTINE = ("answered", "token issued")
-"""Every request and every token: in the file, not on the terminal, where they would bury what a person must see."""
+ROUTINE = ("answered", "token issued", "dataset met")
+"""Every request, every token, every dataset of a start: in the file, not on the terminal, where they would bury what a person must see."""
 COLOURS = {"warning": "33", "error": "31", "critical": "31;1"}
 
 

@@ -21,8 +21,8 @@ def demo_areas(city_code: str = "430300", *, cells: bool = True) -> Iterator[dic
         kind = "functional" if district.functional else "administrative"
         row = {"code": district.code, "level": "district", "parent": city.prefix, "name_zh": district.zh, "name_en": district.en, "kind": kind}
         yield row | ({"geometry": shapes[district.code]} if district.code in shapes else {})
-    for district, code, zh in towns_of(city):
-        row = {"code": code, "level": "town", "parent": district.code, "name_zh": zh, "kind": "administrative"}
+    for district, code, zh, en in towns_of(city):
+        row = {"code": code, "level": "town", "parent": district.code, "name_zh": zh, "name_en": en, "kind": "administrative"}
         yield row | ({"geometry": shapes[code]} if code in shapes else {})
 
 
@@ -30,7 +30,7 @@ def town_places(city: DemoCity) -> dict[str, tuple[float, float]]:
     """Longitude and latitude of each town, spread around its district's seat; of a district without towns, the seat."""
     found: dict[str, tuple[float, float]] = {}
     for district in city.districts:
-        towns = [code for of, code, _ in towns_of(city) if of is district]
+        towns = [code for of, code, _, _ in towns_of(city) if of is district]
         for number, code in enumerate(towns):
             found[code] = _around(district, number, len(towns))
         if not towns:

@@ -96,12 +96,16 @@ ZHUZHOU = DemoCity(
 CITIES = {city.code: city for city in (XIANGTAN, CHANGSHA, ZHUZHOU)}
 
 
-def towns_of(city: DemoCity) -> Iterator[tuple[District, str, str]]:
-    """District, code and name of each town or street that is known; of cities without towns, the district as a whole."""
+TOWN_KINDS = {"街道": "Subdistrict", "镇": "Town", "乡": "Township"}
+
+
+def towns_of(city: DemoCity) -> Iterator[tuple[District, str, str, str]]:
+    """District, code, name and English name of each town or street that is known; none of cities whose towns are not known."""
     for district in city.districts:
         words = xiangtan.TOWNS.get(district.code, "").split()
-        for digits, zh in zip(words[::2], words[1::2], strict=True):
-            yield district, district.code + digits, zh
+        for digits, zh, en in zip(words[::3], words[1::3], words[2::3], strict=True):
+            kind = next(kind for ending, kind in TOWN_KINDS.items() if zh.endswith(ending))
+            yield district, district.code + digits, zh, f"{en} {kind}"
 
 
 def above(city: DemoCity) -> list[dict[str, Any]]:

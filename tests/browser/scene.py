@@ -29,7 +29,7 @@ async def furnish(city: Served) -> None:
 
 
 def towns_of(district: str) -> list[str]:
-    return [district + digits for digits in TOWNS[district].split()[::2]]
+    return [district + digits for digits in TOWNS[district].split()[::3]]
 
 
 async def calls(city: Served, dice: random.Random, now: datetime) -> None:

@@ -1,5 +1,5 @@
 // The city's areas: names, what lies in what, and what is chosen. The choice filters every panel.
-import { pick, t } from "./texts.js";
+import { language, pick, t } from "./texts.js";
 
 let byCode = new Map();
 export let city = { code: null, name: null, areas: [] };
@@ -27,8 +27,22 @@ export function nameOf(code) {
   if (!found) return code ?? "";
   const own = pick(found);
   const above = found.level === "town" ? byCode.get(found.district) : null;
-  return above ? `${pick(above)} ${own}` : own;
+  if (!above) return own;
+  return language() === "zh" ? `${pick(above)} ${own}` : `${own}, ${pick(above)}`;
 }
+
+/** A name as it fits on the map and in a narrow table. */
+export const short = (area) => {
+  const name = pick(area);
+  const stem = language() === "zh" ? (city.name?.zh ?? "").replace(/[市州盟]$/, "") : city.name?.en ?? "";
+  if (/[\u4e00-\u9fff]/.test(name)) {
+    const tail = stem && name.length > 6 && name.includes(stem) ? name.slice(name.indexOf(stem) + stem.length) : name;
+    return area.level === "town" ? tail.replace(/(街道|镇|乡)$/, "") : tail;
+  }
+  const tail = stem && name.length > 16 && name.startsWith(`${stem} `) ? name.slice(stem.length + 1) : name;
+  const bare = tail.replace(/ (District|Demonstration Zone|Subdistrict|Town|Township)$/, "");
+  return bare === stem ? tail : bare;
+};
 
 /** Choose an area: its district first, the town itself when its district is chosen already, nothing when it is chosen itself. */
 export function choose(code) {

@@ -135,7 +135,7 @@ export function table(overview, chosen) {
     return [el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t(district ? "area" : "district")),
       ...columns.map(({ indicator }) => el("th", { scope: "col" }, pick(indicator.title), indicator.unit ? el("small", {}, ` ${unit(indicator.unit)}`) : null)))),
     el("tbody", {}, ...rows.map((area, index) => el("tr", { class: area.code === areas.chosen ? "chosen" : "" },
-      el("th", { scope: "row" }, el("button", { type: "button", "data-code": area.code, "aria-pressed": String(area.code === areas.chosen), onclick: () => chosen(area.code) }, pick(area))),
+      el("th", { scope: "row" }, el("button", { type: "button", "data-code": area.code, "aria-pressed": String(area.code === areas.chosen), title: pick(area), onclick: () => chosen(area.code) }, area.level === "town" ? pick(area) : areas.short(area))),
       ...columns.map((column) => cell(column, index))))))];
   });
   if (changed && focusedRow) node.querySelector(`[data-code="${focusedRow}"]`)?.focus();

@@ -46,18 +46,6 @@ export function words() {
   byId("map-note").textContent = [drawn.real ? "" : t("schematic"), drawn.real && drawn.cells.some((cell) => cell.block) ? t("partly") : ""].filter(Boolean).join(" ");
 }
 
-const short = (area) => {
-  const name = pick(area);
-  const stem = language() === "zh" ? (areas.city.name?.zh ?? "").replace(/[市州盟]$/, "") : areas.city.name?.en ?? "";
-  if (/[\u4e00-\u9fff]/.test(name)) {
-    const tail = stem && name.length > 6 && name.includes(stem) ? name.slice(name.indexOf(stem) + stem.length) : name;
-    return area.level === "town" ? tail.replace(/(街道|镇|乡)$/, "") : tail;
-  }
-  const tail = stem && name.length > 16 && name.startsWith(`${stem} `) ? name.slice(stem.length + 1) : name;
-  const bare = tail.replace(/ (District|Demonstration Zone)$/, "");
-  return bare === stem ? tail : bare;
-};
-
 /** What of the picture is shown: all of it, or on a map the chosen district, so that streets can be told apart. `z`: how much smaller that is. */
 function framed() {
   const district = drawn.real ? areas.area(areas.chosen)?.district : null;
@@ -92,16 +80,27 @@ export function paint(indicator, scope) {
 
 function labels() {
   const district = areas.area(areas.chosen)?.district;
+  const placed = [];
   show(layer.labels, [areas.chosen, language(), areas.city.version], () => areas.districts().flatMap((each) => {
     const cells = drawn.cells.filter((cell) => cell.district === each.code);
     if (!cells.length) return [];
-    if (cells[0].block) return [label(cells.at(-1).x + 20, cells[0].y, short(each), "beside")];
-    if (each.code === district && cells.length > 1) return cells.map((cell) => label(cell.x, cell.y, short(areas.area(cell.code)), "town"));
+    if (cells[0].block) return [label(cells.at(-1).x + 20, cells[0].y, areas.short(each), "beside")];
+    if (each.code === district && cells.length > 1) return cells.map((cell) => label(cell.x, cell.y, areas.short(areas.area(cell.code)), "town"));
     const x = cells.reduce((sum, cell) => sum + cell.x, 0) / cells.length;
     const y = cells.reduce((sum, cell) => sum + cell.y, 0) / cells.length;
     const own = drawn.real ? cells.find((cell) => cell.code === each.code) ?? { x, y } : { x, y };
-    return [label(own.x, own.y - (drawn.real ? 0 : drawn.size * 0.35), short(each), narrow(cells) ? "district small" : "district")];
+    const [name, small] = [areas.short(each), narrow(cells)];
+    const height = apart(placed, own.x, own.y - (drawn.real ? 0 : drawn.size * 0.35), name, small ? 20 : 26);
+    return [label(own.x, height, name, small ? "district small" : "district")];
   }));
+}
+
+/** How high a name may stand without covering another: below the one that is there already. */
+function apart(placed, x, y, text, size) {
+  const wide = text.length * size * (language() === "zh" ? 1 : 0.62);
+  while (placed.some((other) => Math.abs(other.x - x) < (other.wide + wide) / 2 && Math.abs(other.y - y) < size * 1.1)) y += 4;
+  placed.push({ x, y, wide });
+  return y;
 }
 
 const narrow = (cells) => (drawn.real ? areas.chosen === null && Math.max(...cells.map((cell) => cell.x)) - Math.min(...cells.map((cell) => cell.x)) < 150 : cells.length < 4);

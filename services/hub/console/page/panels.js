@@ -88,7 +88,8 @@ export function missing(overview) {
   const { parts, answers } = answersOf(overview);
   const lacking = answers.filter((answer) => answer.status !== "ok").map((answer) => {
     const what = named(DATASETS, answer.dataset);
-    return `${answer.source ? sourceName(answer.source, overview.city) : t("coverage")} ${what} – ${problemWords(answer.problem) || named(STATUS, answer.status)}`;
+    const whose = answer.source ? sourceName(answer.source, overview.city) : t("coverage");
+    return `${whose}${language() === "zh" ? "：" : ": "}${what} – ${problemWords(answer.problem) || named(STATUS, answer.status)}`;
   });
   for (const part of parts) if (part.state === "failed" && !part.coverage.sources.length) lacking.push(named(DATASETS, part.dataset));
   const said = new Set(answers.map((answer) => answer.source)); // named above, or answered although its heartbeat was missed

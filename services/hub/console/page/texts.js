@@ -43,6 +43,7 @@ export const TEXTS = {
   kind: ["身份", "Account"],
   person: ["个人", "Person"],
   client: ["系统客户端", "Machine client"],
+  clientHint: ["以 make run 启动的城市：系统客户端 duty，密钥见 var/run.json。", "A city of make run: machine client duty; its secret is in var/run.json."],
   signInWhy: ["区划公开可见；其余内容需要登录。", "Areas are public; all else needs a sign-in."],
   expired: ["登录已过期，请重新登录。画面保留在过期前的状态。", "Your sign-in has ended. Sign in again; the view stays as it was."],
   wrong: ["用户名或密码不正确，或账号已停用、暂时锁定。", "The name or the password is wrong, or the account is disabled or shut for a while."],

@@ -47,7 +47,7 @@ export const EVENTS = {
   "fire.incident.opened": [(d) => `消防立案：${kindOf(d.kind)}`, (d) => `Fire incident opened: ${kindOf(d.kind)}`],
   "fire.units.dispatched": [
     (d) => `派出 ${d.units.length} 个力量（${d.units.slice(0, 4).join("、")}${d.units.length > 4 ? "等" : ""}）${minutes(d.travel_s) ? `，最快 ${minutes(d.travel_s)} 分钟` : ""}`,
-    (d) => `${d.units.length} units sent (${d.units.slice(0, 4).join(", ")}${d.units.length > 4 ? ", …" : ""})${minutes(d.travel_s) ? `, soonest in ${minutes(d.travel_s)} min` : ""}`],
+    (d) => `${d.units.length} ${d.units.length === 1 ? "unit" : "units"} sent (${d.units.slice(0, 4).join(", ")}${d.units.length > 4 ? ", …" : ""})${minutes(d.travel_s) ? `, soonest in ${minutes(d.travel_s)} min` : ""}`],
   "fire.crews.informed": [
     (d) => `已通知现场力量（第 ${d.revision} 版）${d.missing.length ? `，缺${d.missing.map((each) => named(MISSING, each)).join("、")}` : ""}`,
     (d) => `Crews informed (revision ${d.revision})${d.missing.length ? `, without ${d.missing.map((each) => named(MISSING, each)).join(", ")}` : ""}`],
