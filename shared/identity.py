@@ -107,7 +107,7 @@ def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = path.with_suffix(f".{os.getpid()}.part")
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(orjson.dumps(OKPKey.generate_key(ALGORITHM).as_dict(private=True)))
+        file.write(orjson.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True)))
         file.flush()
         os.fsync(file.fileno())
     try:

@@ -90,7 +90,7 @@ def _shown(hub: Hub, source: Source, caller: Caller) -> SourceOut:
         datasets=[_offered(offer) for _, offer in sorted(source.offers.items()) if admin or seen_by(caller, offer)],
         url=source.url if admin else None,
         key=dict(source.key) if source.key else None,
-        trust={True: "proven", False: "unproven", None: "unknown"}[source.proven],
+        trust="unknown" if source.proven is None else "proven" if source.proven else "unproven",
         added_by=source.added_by,
     )
 

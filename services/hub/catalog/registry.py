@@ -95,6 +95,7 @@ class Registry:
         known = self.sources.get(row.name)
         if known is None:
             known = self.sources[row.name] = Source(name=row.name, kind=kind_of(row.name), url=row.url)
+        known.proven = known.proven if known.url == row.url else None
         known.kind, known.url, known.key, known.added_by = row.kind, row.url, row.key, row.added_by  # type: ignore[assignment]  # one of Kind, by SourceIn
         known.last_seen = known.last_seen or row.last_seen
         known.version = known.version or row.version

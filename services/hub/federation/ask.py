@@ -47,10 +47,16 @@ class Target:
     """What is known of the dataset, by the first source that offered it; nothing if none was ever met."""
     limited: bool
     """Whether the token is narrower than the dataset."""
+    seen: frozenset[str] = frozenset()
+    """Sectors that, by their own schema, show this caller something of the dataset: one that denies it all the same is at fault."""
+
+    def is_own(self, source: Source) -> bool:
+        """Whether the source is the hub itself."""
+        return source.kind == "hub" and not source.url
 
     def own_at(self, source: Source) -> Dataset | None:
         """The declaration, if this source is the hub itself."""
-        return self.own if source.kind == "hub" and not source.url else None
+        return self.own if self.is_own(source) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,8 @@ def target(runtime: Runtime, caller: Caller, dataset: str, named: frozenset[str]
         raise unknown_dataset(dataset)
     narrow = not caller.everywhere or any(limited(caller, known) for known in declared)
     own = own if any(source.kind == "hub" and not source.url for source in chosen) else None
-    return Target(dataset, chosen, own, declared[0] if declared else None, narrow)
+    seen = (source.name for source in chosen if source.kind == "sector" and (offer := source.offers.get(dataset)) and visible_fields(offer.declared, caller))
+    return Target(dataset, chosen, own, declared[0] if declared else None, narrow, frozenset(seen))
 
 
 def targets(runtime: Runtime, caller: Caller, datasets: Mapping[str, str], named: frozenset[str] | None) -> dict[str, Target]:
@@ -135,7 +142,8 @@ async def ask_all(aim: Target, ask: Callable[[Source], Awaitable[Found]]) -> Out
     then the dataset does not exist, or its only sources have never been met. A peer city was named, so its refusal is told.
     """
     asked = await asyncio.gather(*(_one(source, ask) for source in aim.sources))
-    known = [(source, answer, failure, elapsed_ms) for source, answer, failure, elapsed_ms in asked if not _unknown(source, failure)]
+    told = [(source, answer, _doubted(aim, source, failure), elapsed_ms) for source, answer, failure, elapsed_ms in asked]
+    known = [(source, answer, failure, elapsed_ms) for source, answer, failure, elapsed_ms in told if not _unknown(source, failure)]
     if not known:
         raise unknown_dataset(aim.dataset)
     found = tuple((source, answer) for source, answer, _, _ in known if answer is not None)
@@ -144,6 +152,13 @@ async def ask_all(aim: Target, ask: Callable[[Source], Awaitable[Found]]) -> Out
     if not found and not refusals and aim.declared is None:
         raise NotYetKnown(f"{', '.join(source.name for source in aim.sources)} has not answered since this hub exists, so {aim.dataset} is not known yet.")
     return Outcomes(found, failures, refusals)
+
+
+def _doubted(aim: Target, source: Source, failure: SourceFailure | None) -> SourceFailure | None:
+    """A sector that denies a dataset which its own schema shows to this caller is at fault."""
+    if source.name in aim.seen and _unknown(source, failure):
+        return SourceFailure(f"{source.name} denies {aim.dataset}, which its schema shows.")
+    return failure
 
 
 def _unknown(source: Source, failure: SourceFailure | None) -> bool:
