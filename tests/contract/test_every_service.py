@@ -16,7 +16,7 @@ from owslib.ogcapi.features import Features
 from ops.services import ROOT, present
 from tests.ops.running_city import RunningCity, free_port_base
 
-SECONDS, PROOF_SECONDS = 4, 120
+SECONDS, PROOF_SECONDS = 3, 120
 HUB_LAST = sorted(present(), key=lambda name: name == "hub")
 """An administrator's generated requests take clients away, so they come after all others."""
 NEVER_ENDS = "^/(events|crews)/stream$"
