@@ -154,7 +154,7 @@ def test_the_image_starts_as_nobody_special_and_holds_what_the_commands_need(com
     assert not [line for line in lines if line.startswith("ADD") or "curl" in line or "apt-get" in line]
     assert all(":" in line for line in lines if line.startswith("FROM"))
     copied = {shlex.split(line)[1] for line in lines if line.startswith("COPY") and "--from" not in line}
-    assert copied == {"requirements.lock", "alembic.ini", "shared", "services", "ops"}
+    assert copied == {"requirements.lock", "alembic.ini", "liandong", "shared", "services", "ops"}
     for name in OURS:
         command = compose["services"][name]["command"]
         module = command[1].partition(":")[0] if command[0] == "uvicorn" else command[2]

@@ -94,7 +94,9 @@ class SourceIn(BaseModel):
 class KeyIn(BaseModel):
     """The key of a source that is to be believed."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"key": {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}}
+    )
 
     key: Annotated[PublicKey | None, Field(description="Without one, the next key that the source proves is pinned")]
 
