@@ -23,11 +23,11 @@ from shared.datasets.extent import CRS84, EPSG4326, parse_moment
 from shared.datasets.formats import MEDIA_TYPES, Form, as_arrow, as_csv, asked_form, encode_json, features, table
 from shared.datasets.history import keeps_history, settled, version_of
 from shared.datasets.keyset import place_of, values_of
-from shared.datasets.labels import visible_fields
+from shared.datasets.labels import rows_shown_to, visible_fields
 from shared.datasets.record_query import RecordQuery
 from shared.datasets.records import Page, read_page, read_row
 from shared.datasets.view import View, unknown_dataset, view
-from shared.errors import InvalidRequest, NotAcceptable, NotFound
+from shared.errors import Forbidden, InvalidRequest, NotAcceptable, NotFound
 from shared.paging import paging_key, seal, unseal
 
 CACHE = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept, Accept-Language"}
@@ -65,6 +65,8 @@ class Asked:
         fields = visible_fields(self.dataset, self.caller)
         if not fields:
             raise unknown_dataset(self.dataset.id)
+        if not rows_shown_to(self.dataset, self.caller):
+            raise Forbidden(f"{self.dataset.id} is personal: it is answered in cells, by POST /collections/{self.dataset.id}/aggregate, not in rows.")
         given = [(name, value) for name, value in self.request.query_params.multi_items() if name not in self.passed_over]
         return RecordQuery.read(given, self.dataset, fields)
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from shared.caller import Caller
 
+MOST_TABLES = 8
+"""Most tables of a personal dataset."""
 FieldType = Literal["string", "integer", "number", "boolean", "datetime", "date"]
 
 
@@ -69,6 +71,22 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cells:
+    """The only form in which personal data are answered: counts of persons in fixed tables, perturbed by cell key (docs/adr/0018)."""
+
+    tables: tuple[tuple[str, ...], ...]
+    """The dimensions of each table: fields, `area:<level>`, `time:day` or coarser; `()` for the count of all. Few: each is one more look at
+    the same persons."""
+    person: str | None = None
+    """Column of the table that tells persons apart, if one person may have several rows."""
+
+    def __post_init__(self) -> None:
+        dimensions = {of for table in self.tables for of in table}
+        if len(self.tables) > MOST_TABLES or not dimensions.isdisjoint(("time:minute", "time:hour", "area:community")):
+            raise ValueError(f"at most {MOST_TABLES} tables, none of hours, minutes or communities")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RollUp:
     """A table that keeps, by series and hour (UTC), what aggregates of a dataset's rows are made of.
 
@@ -116,7 +134,13 @@ class Dataset:
     licence: str = "LicenseRef-liandong-agreement"
     freshness: timedelta | None = None
     """Promise: how old the newest row is at most."""
+    irregular: bool = False
+    """Whether rows come only when something happens: then the promise is how soon a row follows what it tells of."""
     retention: timedelta | None = None
+    standards: tuple[str, ...] = ()
+    """What the rows conform to: URIs, or the numbers of standards (`GB/T 2260`)."""
+    derived_from: tuple[str, ...] = ()
+    """Datasets that the rows are made from; their labels are never above this one's."""
     grade: DataGrade = DataGrade.GENERAL
     personal: Personal = Personal.NONE
     sharing: Sharing = Sharing.CONDITIONAL
@@ -127,6 +151,8 @@ class Dataset:
     """Rights of its own, in the place of those of the service's readers."""
     smallest_group: int = 0
     """Groups with fewer rows are suppressed in finished aggregates; 0 for data that concern no person."""
+    cells: Cells | None = None
+    """How personal data are answered; then their rows are shown to readers of their own service alone, never through a hub."""
     rollup: RollUp | None = None
     """From which aggregates are answered where it gives the same answer as the rows."""
 

@@ -55,6 +55,11 @@ def visible_fields(dataset: Dataset, caller: Caller) -> dict[str, Field]:
     return {field.name: field for field in dataset.fields if labels_of(dataset, field).shown_to(dataset, caller)}
 
 
+def rows_shown_to(dataset: Dataset, caller: Caller) -> bool:
+    """Whether single rows are shown at all: personal data with declared cells to the readers of their own service, never through a hub."""
+    return dataset.cells is None or (caller.actor is None and caller.has(f"{dataset.id.partition('.')[0]}:read"))
+
+
 def visible_datasets(datasets: Sequence[Dataset], caller: Caller) -> list[Dataset]:
     """The datasets of which the caller may see anything."""
     return [dataset for dataset in datasets if visible_fields(dataset, caller)]

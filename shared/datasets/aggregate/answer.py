@@ -15,6 +15,7 @@ from shared.config import Settings
 from shared.datasets.aggregate.columns import GROUP_ROWS
 from shared.datasets.aggregate.compile import compile_rows
 from shared.datasets.aggregate.finish import Finished, finish, select_rows
+from shared.datasets.aggregate.fixed_cells import CELLS, as_perturbed, check_cells, personal, perturbed_table, refuse_personal_fields
 from shared.datasets.aggregate.gather import gather
 from shared.datasets.aggregate.plan import lay_out
 from shared.datasets.aggregate.question import Question
@@ -35,19 +36,29 @@ async def states_of(connection: AsyncConnection, dataset: Dataset, question: Que
     known_at = await settled(connection, question.known_at) if question.known_at else None
     seen = view(dataset, caller, known_at, city_areas=settings.areas)
     layout = lay_out(question, seen, settings.timezone)
-    compiled = compile_rolled(question, layout, seen, caller, settings.areas) or compile_rows(question, layout, seen)
+    fixed = personal(dataset)
+    if fixed:
+        check_cells(question, layout, dataset, caller, settings)
+    else:
+        refuse_personal_fields(layout, dataset)
     if question.deadline_ms is not None:
         allowed = min(question.deadline_ms, int(settings.statement_timeout_s * 1000))
         await connection.execute(select(func.set_config("statement_timeout", str(allowed), True)))
-    table = await gather(connection, layout, compiled)
+    if fixed:
+        layout, served_from = as_perturbed(layout), CELLS
+        table = await perturbed_table(connection, question, layout, seen, settings)
+    else:
+        compiled = compile_rolled(question, layout, seen, caller, settings.areas) or compile_rows(question, layout, seen)
+        served_from = compiled.served_from
+        table = await gather(connection, layout, compiled)
     answer = SourceAnswer(
         source=settings.audience,
         dataset=dataset.id,
         status="ok",
-        rows=pc.sum(table[GROUP_ROWS]).as_py() or 0,
+        rows=None if fixed else pc.sum(table[GROUP_ROWS]).as_py() or 0,
         as_of=known_at or now,
         elapsed_ms=round((time.perf_counter() - started) * 1000),
-        served_from=compiled.served_from,
+        served_from=served_from,
     )
     return States(layout, table, (answer,), dataset.smallest_group)
 

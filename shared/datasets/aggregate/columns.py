@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from shared.datasets.aggregate.cell_noise import DESCRIPTION
 from shared.datasets.aggregate.sketches import DISTINCT_ERROR, QUANTILE_ERROR
 from shared.datasets.declaration import FieldType
 
@@ -62,6 +63,8 @@ class Measure:
     source: FieldType = "integer"
     """Type of that field."""
     unit: str | None = None
+    perturbed: bool = False
+    """Whether the count was moved by its owner, so that no person can be made out (`cell_noise`)."""
 
     @property
     def type(self) -> FieldType:
@@ -76,7 +79,7 @@ class Measure:
     def column(self) -> dict[str, Any]:
         """The column's description in a finished answer."""
         described = {"name": self.name, "type": self.type, "role": "measure", "fn": self.fn}
-        optional = {"unit": self.unit, "relative_error": self.relative_error}
+        optional = {"unit": self.unit, "relative_error": self.relative_error, "perturbed": DESCRIPTION if self.perturbed else None}
         return described | {name: value for name, value in optional.items() if value is not None}
 
     def states(self) -> dict[str, pa.DataType]:
@@ -106,6 +109,12 @@ class Layout:
     measures: tuple[Measure, ...]
     tz: str
     """IANA zone in which `time:` dimensions were cut."""
+
+    def computed_as(self) -> dict[str, str]:
+        """For each state that is a single value the first that is the same: mean and sum of a field share their count, a count of rows is `GROUP_ROWS`."""
+        first: dict[tuple[str, str | None], str] = {("count", None): GROUP_ROWS}
+        names = [(name, measure) for measure in self.measures for name, kind in measure.states().items() if not pa.types.is_nested(kind)]
+        return {name: first.setdefault((name.rpartition(".")[2], measure.field), name) for name, measure in names}
 
     def schema(self) -> pa.Schema:
         """The Arrow schema of the states, without metadata."""

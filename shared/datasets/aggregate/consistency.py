@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from shared.datasets.aggregate.agreement import check_agreement
 from shared.datasets.aggregate.columns import GROUP_ROWS, Layout, Measure
 from shared.datasets.aggregate.grouping import group_codes
 from shared.datasets.aggregate.problems import BrokenStates
@@ -43,6 +44,7 @@ def check_table(layout: Layout, table: pa.Table) -> None:
     for measure in layout.measures:
         _check_measure(measure, table, rows)
     _check_order(layout, table)
+    check_agreement(layout, table, _require)
 
 
 def _check_measure(measure: Measure, table: pa.Table, rows: NDArray[np.int64]) -> None:

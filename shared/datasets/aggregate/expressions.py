@@ -1,8 +1,7 @@
-"""The SQL expressions of aggregates: periods of time, states of measures, cells of sketches."""
+"""The SQL expressions of aggregates: periods of time, states of measures, what sketches are made of."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Date, DateTime, Double, Integer, case, cast, func, literal, literal_column
@@ -10,7 +9,6 @@ from sqlalchemy import Interval as SqlInterval
 from sqlalchemy import Text as SqlText
 
 from shared.datasets.aggregate.columns import Measure
-from shared.datasets.aggregate.sketches import BUCKET_OFFSET, GAMMA, PRECISION, RANK_LIMIT, RANKED_BITS, REGISTER_COUNT
 from shared.datasets.aggregate.zones import BINS, regular
 from shared.datasets.declaration import Field
 from shared.datasets.view import View
@@ -64,27 +62,11 @@ def scalar_states(measure: Measure, view: View) -> dict[str, ColumnElement[Any]]
     return {f"{measure.name}.{kind}": state for kind, state in states.items()}
 
 
-def bucket(number: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The log bucket of a number (`sketches`): positive, 0, or negative and mirrored; NULL for none."""
-    value = cast(number, Double)
-    per_bucket: ColumnElement[Any] = literal_column(repr(1 / math.log(GAMMA)))
-
-    def key(size: ColumnElement[Any]) -> ColumnElement[Any]:
-        return cast(func.ceil(func.ln(size) * per_bucket), Integer) + literal_column(str(BUCKET_OFFSET))
-
-    zero: ColumnElement[Any] = literal_column("0")
-    return case((value > zero, key(value)), (value < zero, -key(-value)), (value == zero, zero))
+def gathered(measure: Measure, value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """What a sketch is made of, for all values of a group one after another: the doubles of a quantile, the hashes of canonical texts of a distinct count."""
+    sent = func.float8send(cast(value, Double)) if measure.fn == "quantile" else func.int8send(_hashed(value))
+    return func.string_agg(sent, literal_column("''::bytea"))
 
 
-def register(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A HyperLogLog register and its rank, `register * 64 + rank`, from the hash of a value's canonical text. NULL for none.
-
-    The first bits of the hash choose the register; the rank is one more than the number of leading zeros in the last bits, found among
-    the powers of two, which is exact, unlike a logarithm.
-    """
-    hashed = func.hashtextextended(cast(value, SqlText), literal_column("0"))
-    register = hashed.op(">>")(literal_column(str(64 - PRECISION))).op("&")(literal_column(str(REGISTER_COUNT - 1)))
-    last_bits = hashed.op("&")(literal_column(str((1 << RANKED_BITS) - 1)))
-    powers: ColumnElement[Any] = literal_column("ARRAY[" + ",".join(str(1 << power) for power in range(RANKED_BITS)) + "]::bigint[]")
-    rank: ColumnElement[Any] = literal_column(str(RANK_LIMIT)) - func.width_bucket(last_bits, powers)
-    return cast(register * literal_column("64") + rank, Integer)
+def _hashed(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.hashtextextended(cast(value, SqlText), literal_column("0"))

@@ -28,6 +28,8 @@ class Finished:
     table: pa.Table
     tz: str
     suppressed: int = 0
+    hidden: pa.Table | None = None
+    """The dimensions of the groups that were suppressed."""
 
 
 def finish(states: States) -> Finished:
@@ -35,11 +37,12 @@ def finish(states: States) -> Finished:
     layout, table = states.layout, states.table
     kept = pc.or_(pc.greater_equal(table[GROUP_ROWS], states.smallest_group), pc.equal(table[GROUP_ROWS], 0))
     suppressed = table.num_rows - int(pc.sum(pc.cast(kept, pa.int64())).as_py() or 0)
+    hidden = table.filter(pc.invert(kept)).select([dimension.name for dimension in layout.dimensions]) if suppressed and layout.dimensions else None
     table = table.filter(kept) if suppressed else table
     columns: dict[str, Any] = {dimension.name: _finite(dimension.of, f"/by/{dimension.name}", table[dimension.name]) for dimension in layout.dimensions}
     columns |= {measure.name: _values(measure, table) for measure in layout.measures}
     described = (*(dimension.column() for dimension in layout.dimensions), *(measure.column() for measure in layout.measures))
-    finished = Finished(layout.dimensions, described, pa.table(columns), layout.tz, suppressed)
+    finished = Finished(layout.dimensions, described, pa.table(columns), layout.tz, suppressed, hidden)
     return ordered(finished, ())
 
 

@@ -7,7 +7,7 @@ Chan, Golub and LeVeque (1979) over all sources of a group at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,11 @@ from shared.datasets.aggregate.columns import BUCKETS, GROUP_ROWS, REGISTERS, La
 from shared.datasets.aggregate.grouping import flattened, group_codes, offsets_of
 from shared.datasets.aggregate.problems import BrokenStates, NotFinite, TooManyCells
 from shared.datasets.aggregate.question import MAX_ROWS
+from shared.datasets.aggregate.sketching import combined
 from shared.datasets.aggregate.states import States
 
 _LARGEST = float(2**63)
 _EXACT = float(2**53)
-_TABLE = 2_000_000
-"""Most entries of a table of groups by keys."""
 
 
 class _Groups:
@@ -152,7 +151,7 @@ def _buckets(state: str, groups: _Groups) -> Any:
     def add(cells: NDArray[np.int64], part: slice, size: int) -> NDArray[np.int64]:
         return np.bincount(cells, counts[part], size).astype(np.int64)
 
-    group, key, total = _cells(groups, owner, keys, add)
+    group, key, total = combined(groups.ascending[owner], keys, groups.count, add)
     return pa.MapArray.from_arrays(offsets_of(group, groups.count).astype(np.int32), key.astype(np.int32), total).cast(BUCKETS)
 
 
@@ -164,30 +163,5 @@ def _registers(state: str, groups: _Groups) -> Any:
         np.maximum.at(best, cells, packed[part] & 63)
         return best
 
-    group, register, rank = _cells(groups, owner, packed >> 6, greatest)
+    group, register, rank = combined(groups.ascending[owner], packed >> 6, groups.count, greatest)
     return pa.ListArray.from_arrays(offsets_of(group, groups.count).astype(np.int32), (register * 64 + rank).astype(np.int32)).cast(REGISTERS)
-
-
-def _cells(
-    groups: _Groups, owner: NDArray[np.int64], keys: NDArray[np.int64], combine: Callable[[NDArray[np.int64], slice, int], NDArray[np.int64]]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Group, key and combined value of every cell that any source fills, in ascending order.
-
-    Some groups at a time lie in a table of groups by keys: on a million cells many times faster than sorting them.
-    """
-    group = groups.ascending[owner]
-    lowest = int(keys.min(initial=0))
-    present = np.zeros(int(keys.max(initial=0)) - lowest + 1, dtype=bool)
-    present[keys - lowest] = True
-    place, known = np.cumsum(present)[keys - lowest] - 1, np.flatnonzero(present) + lowest
-    width = max(len(known), 1)
-    step = max(_TABLE // width, 1)
-    found: list[tuple[NDArray[np.int64], ...]] = []
-    for first in range(0, groups.count, step):
-        part = slice(*np.searchsorted(group, (first, first + step)))
-        values = combine((group[part] - first) * width + place[part], part, step * width)
-        filled = np.flatnonzero(values)
-        found.append((filled // width + first, known[filled % width] if len(known) else filled, values[filled]))
-    if not found:
-        found.append((group, keys, keys))
-    return tuple(np.concatenate(column) for column in zip(*found, strict=True))  # type: ignore[return-value]  # three columns

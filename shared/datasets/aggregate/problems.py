@@ -36,6 +36,15 @@ class NotFinite(Problem):
     remedy = Text("用 filter 排除无穷大、NaN 或过大的值。", "Exclude infinities, NaN and values too large by `filter`.")
 
 
+class FixedCellsOnly(Problem):
+    slug, status = "fixed-cells-only", 400
+    title = Text("个人信息只按固定单元统计", "Personal data are counted in fixed cells only")
+    remedy = Text(
+        "使用 /collections/{id} 中 cells 所列的表，不加其他条件。",
+        "Ask for one of the tables listed under `cells` in /collections/{id}, without other conditions.",
+    )
+
+
 class BrokenStates(Problem):
     slug, status = "broken-states", 502
     title = Text("来源的中间状态无效", "Broken states of a source")

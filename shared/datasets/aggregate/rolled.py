@@ -17,8 +17,8 @@ from sqlalchemy.dialects.postgresql import array
 from shared.caller import Caller
 from shared.datasets import extent
 from shared.datasets.aggregate.columns import Layout, Measure
-from shared.datasets.aggregate.compile import Compiled, condition, counted, key, source_of
-from shared.datasets.aggregate.expressions import plain, register
+from shared.datasets.aggregate.compile import Compiled, condition, key, sketches_of, source_of
+from shared.datasets.aggregate.expressions import gathered, plain
 from shared.datasets.aggregate.question import MAX_ROWS, Question
 from shared.datasets.aggregate.rolled_span import Asked, Span, asked_of
 from shared.datasets.aggregate.zones import whole_hours
@@ -122,15 +122,14 @@ def _compiled(question: Question, layout: Layout, both: _Rolled, asked: Asked, w
     parts += [_values(question, layout, both, where, lent) for where in outside]
     found = union_all(*parts).subquery("parts") if len(parts) > 1 else parts[0].subquery("parts")
     keys = [found.c[f"k{place}"] for place in range(len(layout.dimensions))]
-    states = {name: state for measure in layout.measures for name, state in _states(measure, both, found.c).items()}
-    sketched = {measure.field: measure for measure in reversed(layout.measures) if measure.fn == "distinct"}
-    sketches = tuple(sketched.values())
+    needed = set(layout.computed_as().values())
+    states = {name: state for measure in layout.measures for name, state in _states(measure, both, found.c).items() if name in needed}
+    sketches = sketches_of(layout)
     rows = func.coalesce(func.sum(found.c.n), 0).label("rows")
     columns = [rows, *(state.label(f"s{place}") for place, state in enumerate(states.values()))]
-    arrays = [_registers(measure, found.c).label(f"a{place}") for place, measure in enumerate(sketches)]
-    grouped = select(*keys, *columns, *arrays).group_by(*keys).limit(MAX_ROWS + 1)
-    selected = counted(grouped, len(keys) + len(columns), sketches) if sketches else grouped
-    return Compiled(selected, tuple(states), sketches, f"rollup:{both.rollup.name}")
+    columns += [gathered(measure, found.c[f"f_{measure.field}"]).label(f"a{place}") for place, measure in enumerate(sketches)]
+    grouped = select(*keys, *columns).group_by(*keys).limit(MAX_ROWS + 1)
+    return Compiled(grouped, tuple(states), sketches, f"rollup:{both.rollup.name}")
 
 
 def _hours(question: Question, layout: Layout, both: _Rolled, asked: Asked, whole: Span, lent: Sequence[str]) -> Select[Any]:
@@ -192,9 +191,3 @@ def _states(measure: Measure, both: _Rolled, parts: Any) -> dict[str, ColumnElem
 
 def _comparable(measure: Measure, column: ColumnElement[Any]) -> ColumnElement[Any]:
     return column.collate("C") if measure.source == "string" else column
-
-
-def _registers(measure: Measure, parts: Any) -> ColumnElement[Any]:
-    """A value stands in many hours and still counts once."""
-    value = parts[f"f_{measure.field}"]
-    return func.array_agg(register(value)).filter(value.is_not(None))

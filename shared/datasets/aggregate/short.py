@@ -34,9 +34,7 @@ class ShortForm(BaseModel):
     known_at: Annotated[str | None, Field(description="Answer as it would have been answered then")] = None
     strict: Annotated[str | None, Field(description="`true`: an error unless every source answered")] = None
     deadline_ms: Annotated[str | None, Field(description="Milliseconds the answer may take")] = None
-    max_age: Annotated[
-        str | None, Field(description="Seconds: at the hub, an answer no older than this stands in for a source that fails")
-    ] = None
+    max_age: Annotated[str | None, Field(description="Seconds: at the hub, an answer no older than this stands in for a source that fails")] = None
     f: Annotated[str | None, Field(description="json, csv or arrow; otherwise the Accept header decides")] = None
 
 

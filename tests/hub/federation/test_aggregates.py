@@ -98,7 +98,7 @@ async def test_rights_are_the_askers_in_every_source(city_of_two: Federation) ->
     cleared = await city_of_two.aggregate(
         {"dataset": "fire.calls", "measures": {"n": {"fn": "count", "field": "phone"}}}, clearance={"grade": "important", "personal": "personal"}
     )
-    assert cleared.json()["rows"] == [[len(ALL)]]
+    assert (cleared.status_code, cleared.json()["type"], cleared.json()["pointer"]) == (400, "/problems/fixed-cells-only", "/measures/n/field")
 
 
 async def test_a_dataset_that_is_not_there_or_not_for_this_caller_is_not_found(city_of_two: Federation) -> None:
@@ -141,7 +141,7 @@ async def test_half_characters_reach_no_source(city_of_two: Federation, conditio
         assert (answer.status_code, answer.json()["pointer"]) == (400, pointer)
 
 
-async def test_across_puts_datasets_side_by_side_and_leaves_missing_cells_null(city_of_two: Federation) -> None:
+async def test_across_puts_datasets_side_by_side_and_tells_empty_cells(city_of_two: Federation) -> None:
     answer = await city_of_two.aggregate(
         {
             "across": {
@@ -151,11 +151,27 @@ async def test_across_puts_datasets_side_by_side_and_leaves_missing_cells_null(c
             "by": {"district": "area:district"},
         }
     )
-    assert [column["name"] for column in answer.json()["columns"]] == ["district", "fires.calls", "air.pm"]
+    assert [column["name"] for column in answer.json()["columns"]] == ["district", "fires.calls", "fires.status", "air.pm", "air.status"]
     values = {area: [row["value"] for row in AIR if row["area"] == area] for area in {row["area"] for row in ALL}}
-    expected = [[area, sum(row["area"] == area for row in ALL), statistics.fmean(values[area]) if values[area] else None] for area in sorted(values)]
-    assert [[*row[:2], pytest.approx(row[2]) if row[2] else row[2]] for row in expected] == answer.json()["rows"]
+    means = {area: pytest.approx(statistics.fmean(found)) if found else None for area, found in values.items()}
+    expected = [[area, sum(row["area"] == area for row in ALL), "ok", means[area], "ok" if means[area] else "empty"] for area in sorted(values)]
+    assert answer.json()["rows"] == expected
+    assert None in means.values()
     assert statuses(answer) == {"430300/brigade": "ok", "430300/harbour": "ok", "430300/air": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        ({"kind": "kind"}, "'kind' is shared by fires, not by air. All parts share: area:<level>, time:<unit>, area, id."),
+        ({"hour": "time:hour", "x": "value"}, "'value' is shared by air, not by fires."),
+    ],
+)
+async def test_a_dimension_that_only_some_parts_have_is_refused_with_what_they_share(city_of_two: Federation, by: dict[str, str], said: str) -> None:
+    count = {"measures": {"n": {"fn": "count"}}}
+    answer = await city_of_two.aggregate({"across": {"fires": {"dataset": "fire.calls", **count}, "air": {"dataset": "air.readings", **count}}, "by": by})
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/invalid-dimension")
+    assert said in answer.json()["detail"]
 
 
 async def test_the_hubs_own_datasets_join_in(city_of_two: Federation) -> None:
@@ -168,7 +184,7 @@ async def test_the_hubs_own_datasets_join_in(city_of_two: Federation) -> None:
         }
     )
     assert answer.status_code == 200, answer.text
-    assert answer.json()["rows"][0][0] == len(ALL)
+    assert answer.json()["rows"][0][:2] == [len(ALL), "ok"]
     assert statuses(answer)["430300/hub"] == "ok"
 
 

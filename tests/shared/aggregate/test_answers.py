@@ -52,7 +52,7 @@ def random_question(seed: int) -> dict[str, Any]:
     measures: list[dict[str, Any]] = [{"fn": "count"}, {"fn": "count", "field": chosen.choice(["kind", "response_s"])}]
     measures += [{"fn": fn, "field": chosen.choice(["response_s", "cost", "grade"])} for fn in ("sum", "avg", "min", "max", "stddev")]
     measures += [{"fn": "quantile", "field": chosen.choice(["response_s", "cost", "grade"]), "q": chosen.choice([0.05, 0.5, 0.9, 1.0])} for _ in range(2)]
-    measures += [{"fn": "min", "field": "kind"}, {"fn": "distinct", "field": chosen.choice(["caller_name", "kind", "grade"])}]
+    measures += [{"fn": "min", "field": "kind"}, {"fn": "distinct", "field": chosen.choice(["area", "kind", "grade"])}]
     by = chosen.sample(dimensions, chosen.randint(0, 3))
     fine = len(by) > 2 or "time:minute" in by or "time:hour" in by
     return {

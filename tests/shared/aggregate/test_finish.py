@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from shared.datasets.aggregate.across import side_by_side
+from shared.datasets.aggregate.across import Standing, side_by_side
 from shared.datasets.aggregate.columns import Dimension, Layout, Measure
 from shared.datasets.aggregate.finish import Finished, finish, select_rows
 from shared.datasets.aggregate.problems import InvalidDimension, NotFinite, UnknownColumn
@@ -193,19 +193,39 @@ def part(layout: Layout, rows: dict[str, list[Any]]) -> Finished:
     return finish(states_of(pd.DataFrame(rows), layout))
 
 
-def test_datasets_stand_side_by_side_with_null_where_one_has_no_rows() -> None:
+def test_a_count_of_nothing_is_zero_and_a_mean_of_nothing_null() -> None:
     fires = part(layout_of(Measure("calls", "count"), by=("place",)), {"place": ["a", "a", None]})
     air = part(layout_of(Measure("pm25", "avg", "level", source="number"), by=("place",)), {"place": ["b", None, "a"], "level": [3.0, 1.0, None]})
     joined = side_by_side({"fires": fires, "air": air})
-    assert [column["name"] for column in joined.columns] == ["place", "fires.calls", "air.pm25"]
-    assert rows_of(joined) == [("a", 2, None), ("b", None, 3.0), (None, 1, 1.0)]
-    kept = select_rows(joined, having="fires.calls > 1 OR air.pm25 > 2", sortby=["-air.pm25"], limit=None)
-    assert rows_of(kept) == [("b", None, 3.0), ("a", 2, None)]
+    assert [column["name"] for column in joined.columns] == ["place", "fires.calls", "fires.status", "air.pm25", "air.status"]
+    assert joined.columns[2] == {"name": "fires.status", "type": "string", "role": "status", "of": "fires"}
+    assert rows_of(joined) == [("a", 2, "ok", None, "ok"), ("b", 0, "empty", 3.0, "ok"), (None, 1, "ok", 1.0, "ok")]
+    kept = select_rows(joined, having="fires.status = 'empty' OR fires.calls > 1", sortby=["-air.pm25"], limit=None)
+    assert [row[0] for row in rows_of(kept)] == ["b", "a"]
+
+
+def test_what_nobody_knows_is_not_zero() -> None:
+    hours = (Dimension("hour", "time:hour", "datetime"),)
+    days = [datetime(2026, 11, day, tzinfo=UTC) for day in range(1, 6)]
+    one = part(Layout(hours, (Measure("n", "count"),), "UTC"), {"hour": days})
+    some = {"hour": [days[0], days[1], days[1], days[3]]}
+    other = finish(replace(states_of(pd.DataFrame(some), Layout(hours, (Measure("n", "count"),), "UTC")), smallest_group=2))
+    found = {
+        name: [row[3:] for row in rows_of(side_by_side({"one": one, "other": other}, {"other": standing}))]
+        for name, standing in {
+            "whole": Standing(),
+            "broken": Standing(whole=False),
+            "kept": Standing(since=days[2], until=days[3]),
+        }.items()
+    }
+    assert found["whole"] == [(None, "suppressed"), (2, "ok"), (0, "empty"), (None, "suppressed"), (0, "empty")]
+    assert found["broken"] == [(None, "suppressed"), (2, "partial"), (None, "unanswered"), (None, "suppressed"), (None, "unanswered")]
+    assert found["kept"] == [(None, "suppressed"), (2, "partial"), (0, "empty"), (None, "suppressed"), (None, "outside")]
 
 
 def test_totals_of_datasets_stand_side_by_side() -> None:
     parts = {name: part(layout_of(Measure("n", "count"), by=()), {"x": values}) for name, values in (("one", [1, 2]), ("other", []))}
-    assert rows_of(side_by_side(parts)) == [(2, 0)]
+    assert rows_of(side_by_side(parts)) == [(2, "ok", 0, "ok")]
 
 
 def test_datasets_that_mean_different_things_by_a_dimension_do_not_stand_side_by_side() -> None:

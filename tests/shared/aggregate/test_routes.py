@@ -87,11 +87,21 @@ async def test_a_hidden_field_is_the_same_as_none(client: httpx.AsyncClient, rea
     assert texts[0] == texts[1]
 
 
-async def test_who_is_cleared_for_personal_data_may_group_by_it(client: httpx.AsyncClient, city: City) -> None:
+@pytest.mark.parametrize(
+    ("question", "pointer"),
+    [
+        ({"by": {"who": "caller_name"}}, "/by/who"),
+        ({"measures": {"first": {"fn": "min", "field": "caller_name"}}}, "/measures/first/field"),
+        ({"measures": {"n": {"fn": "distinct", "field": "caller_name"}}}, "/measures/n/field"),
+    ],
+)
+async def test_single_persons_are_no_groups_even_for_those_cleared(client: httpx.AsyncClient, city: City, question: dict[str, Any], pointer: str) -> None:
     cleared = city.headers("toy", scope="toy:read", clearance=PERSONAL)
-    answer = await client.post(PATH, json=COUNT | {"by": {"who": "caller_name"}, "sortby": ["-n"], "limit": 3}, headers=cleared)
-    assert len(answer.json()["rows"]) == 3
-    assert "limited" not in answer.json()["coverage"]
+    answer = (await client.post(PATH, json=COUNT | question, headers=cleared)).json()
+    assert (answer["type"], answer["pointer"]) == ("/problems/fixed-cells-only", pointer)
+    whole = (await client.post(PATH, json=COUNT | {"by": {"kind": "kind"}, "sortby": ["-n"], "limit": 3}, headers=cleared)).json()
+    assert len(whole["rows"]) == 3
+    assert "limited" not in whole["coverage"]
 
 
 async def test_rows_outside_the_areas_of_the_token_never_matter(client: httpx.AsyncClient, city: City) -> None:
@@ -220,8 +230,7 @@ async def test_too_many_groups_are_refused(client: httpx.AsyncClient, reader: di
 
 
 async def test_too_many_cells_of_a_sketch_are_refused(client: httpx.AsyncClient, reader: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("compile", "gather"):
-        monkeypatch.setattr(f"shared.datasets.aggregate.{module}.MAX_CELLS", 50)
+    monkeypatch.setattr("shared.datasets.aggregate.gather.MAX_CELLS", 50)
     for measure in ({"fn": "quantile", "field": "response_s", "q": 0.5}, {"fn": "distinct", "field": "id"}):
         body = (await client.post(PATH, json={"measures": {"x": measure}}, headers=reader)).json()
         assert (body["status"], body["type"], body["bound"]) == (400, "/problems/too-many-cells", 50)
