@@ -18,7 +18,7 @@ from shared.errors import InvalidRequest
 
 PARAMETERS = (
     "bbox", "bbox-crs", "crs", "datetime", "f", "filter", "filter-crs", "filter-lang",
-    "known_at", "limit", "properties", "resultType", "skipGeometry", "sortby", "stream", "token",
+    "known_at", "limit", "numberMatched", "properties", "resultType", "skipGeometry", "sortby", "stream", "token",
 )  # fmt: skip
 CRS = (CRS84, EPSG4326)
 DEFAULT_LIMIT = 100
@@ -60,6 +60,14 @@ class RecordQuery:
         if asked not in ("hits", "results"):
             raise InvalidRequest("resultType is hits or results.", pointer="/resultType")
         return asked == "hits"
+
+    @property
+    def counts(self) -> bool:
+        """Whether a page is to say how many rows there are on all pages, though it costs a count."""
+        asked = self.given.get("numberMatched", "false")
+        if asked not in ("false", "true"):
+            raise InvalidRequest("numberMatched is true or false.", pointer="/numberMatched")
+        return asked == "true"
 
     @property
     def streams(self) -> bool:

@@ -45,16 +45,18 @@ async def read_page(connection: AsyncConnection, view: View, query: RecordQuery,
     names = query.chosen()
     conditions = query.conditions(view)
     sorts = sorts_of(view, query.sorting(view))
+    counted: int | None = None
+    if query.counts or query.hits:
+        counted = (await connection.execute(select(func.count()).select_from(view.source).where(*conditions))).scalar_one()
     if query.hits:
-        matched = await connection.execute(select(func.count()).select_from(view.source).where(*conditions))
-        return Page(names, [], [], [], None, matched.scalar_one())
+        return Page(names, [], [], [], None, counted)
     columns = [*view.keys, *_geometry_columns(view), *(view.columns[name] for name in names), *(sort.expression for sort in sorts)]
     statement = _labelled(columns).select_from(view.source).where(*conditions).order_by(*(sort.order() for sort in sorts)).limit(limit + 1)
     if place is not None:
         statement = statement.where(after(sorts, place))
     found, whole = await _fetch(connection, statement, limit)
     following = place_of(found[-1][len(columns) - len(sorts) :]) if found and not whole else None
-    page = _page(view, names, found, following, len(found) if whole and place is None else None)
+    page = _page(view, names, found, following, len(found) if whole and place is None else counted)
     return replace(page, order=[row[len(columns) - len(sorts) :] for row in found])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import orjson
 import pyarrow as pa
 
 from services.hub.federation.domain import SourceUnsound
+from shared.source_failures import SourceTimeout
 
 MOST_HEAD = 1024 * 1024
 """Most bytes of a message's metadata."""
@@ -21,10 +23,17 @@ _BATCH, _SCHEMA = 3, 1
 """Kinds of message (Arrow `Message.fbs`, union MessageHeader)."""
 
 
-async def messages(source: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The encapsulated messages of an IPC stream, each whole; `SourceUnsound` for anything else, also for an end without the end mark."""
-    held = bytearray()
-    async for piece in pieces:
+async def messages(source: str, pieces: AsyncIterator[bytes], patience_s: float) -> AsyncIterator[bytes]:
+    """The encapsulated messages of an IPC stream, each whole; `SourceUnsound` for anything else, also for an end without the end mark.
+
+    `SourceTimeout` if one message takes longer than `patience_s`: a source that drips must not keep the others' rows for ever.
+    """
+    held, waited = bytearray(), 0.0
+    while True:
+        began = time.monotonic()
+        piece = await anext(pieces, None)
+        if piece is None:
+            break
         held += piece
         start = 0
         while (length := _length(source, held, start)) is not None:
@@ -35,6 +44,9 @@ async def messages(source: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[b
             yield bytes(memoryview(held)[start : start + length])
             start += length
         del held[:start]
+        waited = 0.0 if start else waited + time.monotonic() - began
+        if waited > patience_s:
+            raise SourceTimeout(f"{source} did not send a whole batch within {patience_s:g} s.")
     raise SourceUnsound(f"{source} broke off: its rows have no end mark.")
 
 
@@ -95,11 +107,11 @@ def _field(head: bytes, table: int, slot: int) -> int:
 class Arrival:
     """One source's rows: its schema first, then batches in the expected columns; what it says at its end is at `said` afterwards."""
 
-    def __init__(self, source: str, pieces: AsyncIterator[bytes], expected: pa.Schema) -> None:
+    def __init__(self, source: str, pieces: AsyncIterator[bytes], expected: pa.Schema, patience_s: float = 60.0) -> None:
         self.source, self.expected = source, expected
         self.about: dict[str, Any] = {}
         self.said: dict[str, Any] = {}
-        self._messages = messages(source, pieces)
+        self._messages = messages(source, pieces, patience_s)
         self._head = b""
 
     async def begin(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
@@ -32,7 +33,7 @@ from shared.datasets.view import View, view
 from shared.errors import Problem
 from shared.passage import Passage
 from shared.service import Runtime
-from shared.source_failures import SourceFailure
+from shared.source_failures import SourceFailure, SourceTimeout
 
 BEGINS_S = 15.0
 """How long a source has to begin its rows; then those of the others go out without it."""
@@ -145,23 +146,28 @@ async def open_all(wanted: Wanted, stack: AsyncExitStack) -> Outcomes[Opened]:
 
 
 async def _open(wanted: Wanted, source: Source, stack: AsyncExitStack) -> Opened:
-    if wanted.aim.own is not None and wanted.aim.is_own(source):
-        return await _open_own(wanted, source, wanted.aim.own, stack)
+    if own := wanted.aim.own_at(source):
+        return await _open_own(wanted, source, own, stack)
     hub: Hub = wanted.runtime.own
+    begins_s = min(BEGINS_S, wanted.passage.remaining_s / 2)
     pieces = await stack.enter_async_context(
         hub.client.stream(
             source.name,
             f"{source.url}/collections/{wanted.aim.dataset}/items",
             wanted.passage.onward(),
-            begins_s=BEGINS_S,
+            begins_s=begins_s,
             idle_s=wanted.runtime.settings.stream_idle_s,
             token=hub.issuer.hop(wanted.caller, source.audience(hub.city)),
             params=wanted.parameters(),
             headers={SHAPE_HEADER: wanted.shape} if wanted.shape != "table" else {},
         )
     )
-    arrival = Arrival(source.name, pieces, wanted.expected)
-    await arrival.begin()
+    arrival = Arrival(source.name, pieces, wanted.expected, wanted.runtime.settings.stream_idle_s)
+    try:
+        async with asyncio.timeout(begins_s):
+            await arrival.begin()
+    except TimeoutError as error:
+        raise SourceTimeout(f"{source.name} did not begin its rows within {begins_s:.3g} s.") from error
     opened = Opened(
         source, wanted.aim.dataset, arrival.batches(), _moment(arrival.about.get("timeStamp")), _text(arrival.about.get("known_at")), arrival=arrival
     )

@@ -253,7 +253,8 @@ def _answer(page: Page, outcomes: Outcomes[Features], merged: Merged, coverage: 
     found = [features for _, features in outcomes.found]
     about: dict[str, Any] = {"numberReturned": len(merged.picked)}
     matched = [features.matched for features in found]
-    if not page.journey.out and "token" not in page.query.given and all(number is not None for number in matched) and (merged.done or page.query.hits):
+    whole = merged.done or page.query.hits or page.query.counts
+    if not page.journey.out and "token" not in page.query.given and all(number is not None for number in matched) and whole:
         about["numberMatched"] = sum(number or 0 for number in matched)
     known_at = [features.known_at for features in found if features.known_at]
     about |= {"known_at": min(known_at)} if known_at else {}

@@ -19,21 +19,23 @@ from shared.config import Settings
 from shared.service import create_app
 from tests.hub.federation.sectors import SERVICES
 
-service = SERVICES["harbour"]
+service = SERVICES[os.environ.get("LIANDONG_TEST_SECTOR", "harbour")]
 app = create_app(service)
 
 
 @contextmanager
-def in_its_own_process(settings: Settings, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def in_its_own_process(settings: Settings, folder: Path, app: str = "tests.hub.federation.process:app") -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The process and its address, once it answers."""
     values = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in settings}
-    config = folder / "harbour.json"
+    config = folder / f"{settings.service}.json"
     config.write_text(json.dumps(values, default=str))
     config.chmod(0o600)
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "tests.hub.federation.process:app", "--port", str(port), "--log-level", "warning"]
-    with (folder / "harbour.log").open("wb") as log:
-        process = subprocess.Popen(command, env={**os.environ, "LIANDONG_CONFIG": str(config)}, stdout=log, stderr=log)
+    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning"]
+    with (folder / f"{settings.service}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env={**os.environ, "LIANDONG_CONFIG": str(config), "LIANDONG_TEST_SECTOR": settings.service}, stdout=log, stderr=log
+        )
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(200):

@@ -25,7 +25,7 @@ from shared.service import Service, create_app
 from shared.testing import serving
 from shared.vocabulary import Personal
 from shared.vocabulary import Text as Words
-from tests.city import City
+from tests.city import CITY, City
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -172,17 +172,17 @@ async def fill(app: FastAPI, rows: Sequence[dict[str, Any]]) -> None:
             await connection.execute(insert(app.state.runtime.service.datasets[0].table), list(rows))
 
 
-def settings_of(city: City, name: str) -> Settings:
+def settings_of(city: City, name: str, code: str = CITY) -> Settings:
     """Settings with a fresh database that keeps history."""
     service = SERVICES[name]
-    return city.settings(service, ddl=history_triggers_ddl(service.datasets[0].table.name))
+    return city.settings(service, ddl=history_triggers_ddl(service.datasets[0].table.name), city=code)
 
 
 @asynccontextmanager
-async def sector(city: City, name: str, rows: Sequence[dict[str, Any]]) -> AsyncIterator[tuple[FastAPI, str, Settings]]:
+async def sector(city: City, name: str, rows: Sequence[dict[str, Any]], code: str = CITY) -> AsyncIterator[tuple[FastAPI, str, Settings]]:
     """One sector with its rows; its address."""
     service = SERVICES[name]
-    settings = settings_of(city, name)
+    settings = settings_of(city, name, code)
     app = create_app(service, settings)
     async with serving(app) as client:
         await fill(app, rows)
@@ -190,13 +190,15 @@ async def sector(city: City, name: str, rows: Sequence[dict[str, Any]]) -> Async
 
 
 @asynccontextmanager
-async def federation(city: City, sources: dict[str, Sequence[dict[str, Any]]], also: dict[str, str] | None = None) -> AsyncIterator[Federation]:
-    """A hub over real sectors, and over whatever else listens at the addresses in `also`."""
+async def federation(
+    city: City, sources: dict[str, Sequence[dict[str, Any]]], also: dict[str, str] | None = None, *, code: str = CITY, port: int = 0, **settings: Any
+) -> AsyncIterator[Federation]:
+    """A hub over real sectors, and over whatever else listens at the addresses in `also`; `settings` are the hub's."""
     async with AsyncExitStack() as stack:
-        made = {name: await stack.enter_async_context(sector(city, name, rows)) for name, rows in sources.items()}
-        addresses = {f"430300/{name}": url for name, (_, url, _) in made.items()} | (also or {})
-        app = create_app(hub_service, city.settings("hub", sources=addresses))
-        client = await stack.enter_async_context(serving(app))
+        made = {name: await stack.enter_async_context(sector(city, name, rows, code)) for name, rows in sources.items()}
+        addresses = {f"{code}/{name}": url for name, (_, url, _) in made.items()} | (also or {})
+        app = create_app(hub_service, city.settings("hub", sources=addresses, city=code, **settings))
+        client = await stack.enter_async_context(serving(app, port))
         found = Federation(city, app, client, {name: app for name, (app, _, _) in made.items()}, {name: settings for name, (_, _, settings) in made.items()})
         await found.meet()
         yield found
