@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from services.hub.federation.aggregates import aggregate, aggregate_across, states_upward
+from services.hub.federation.crowd import admitted
 from services.hub.federation.naming import Parameter, named_in, without_names
 from services.hub.federation.records import item, items
 from services.hub.federation.schemas import Asked, NamedQuestion
+from services.hub.federation.streams import stream_items
 from shared.auth import AnyCaller
 from shared.caller import Caller
 from shared.datasets import routes
@@ -24,7 +26,7 @@ from shared.errors import Forbidden
 from shared.passage import Passage, arriving
 from shared.service import Runtime
 
-router = APIRouter(tags=["federation"])
+router = APIRouter(tags=["federation"], dependencies=[Depends(admitted)])
 DEADLINE_S = 2.0
 """How long an aggregate may take unless the question says otherwise."""
 RECORDS_DEADLINE_S = 10.0
@@ -60,6 +62,11 @@ class NamedShortForm(ShortForm):
 @router.get("/collections/{collection}/items", responses=_ANSWERS, summary="Rows of all sources: filtered, sorted, page by page")
 async def list_items(collection: str, request: Request, caller: AnyCaller, parameters: Annotated[ItemsParameters, Query()]) -> Response:
     """In one order over all sources, with a link to the next page. A source that fails stays out for the rest of the paging and is named."""
+    runtime: Runtime = request.app.state.runtime
+    if parameters.stream == "true":
+        longest_s = runtime.settings.stream_timeout_s
+        passage = _passage(request, parameters.deadline_ms, default_s=longest_s, most_s=longest_s)
+        return await stream_items(runtime, request, caller, collection, passage, strict=parameters.strict)
     passage = _passage(request, parameters.deadline_ms, default_s=RECORDS_DEADLINE_S)
     return await items(request.app.state.runtime, request, caller, collection, passage, strict=parameters.strict)
 
@@ -110,6 +117,6 @@ def _form(f: str | None, request: Request) -> str:
     return form
 
 
-def _passage(request: Request, deadline_ms: int | None, *, default_s: float = DEADLINE_S) -> Passage:
+def _passage(request: Request, deadline_ms: int | None, *, default_s: float = DEADLINE_S, most_s: float = LONGEST_S) -> Passage:
     runtime: Runtime = request.app.state.runtime
-    return arriving(request, runtime.settings.audience, wanted_s=deadline_ms / 1000 if deadline_ms else default_s, most_s=LONGEST_S)
+    return arriving(request, runtime.settings.audience, wanted_s=deadline_ms / 1000 if deadline_ms else default_s, most_s=most_s)
