@@ -23,6 +23,7 @@ IDS = re.compile(r" (request_id|trace_id)=\S+")
 WELL_KNOWN = ("event", "level", "timestamp", "service", "logger", "exception")
 ROUTINE = ("answered", "token issued", "dataset met")
 """Every request, every token, every dataset of a start: in the file, not on the terminal, where they would bury what a person must see."""
+GRAVE = ("error", "critical")
 COLOURS = {"warning": "33", "error": "31", "critical": "31;1"}
 
 
@@ -36,6 +37,8 @@ class Journal:
         self._file = _QuietFile(path, maxBytes=FILE_LIMIT, backupCount=FILES_KEPT, encoding="utf-8")
         path.chmod(0o600)
         self._last: dict[str, deque[str]] = {}
+        self.starting = False
+        """While services wait for each other, their warnings are no news: only what is grave is shown."""
 
     def say(self, text: str, level: str = "info") -> None:
         """A line of the supervisor itself."""
@@ -47,7 +50,8 @@ class Journal:
         if not text:
             return
         self._last.setdefault(source, deque(maxlen=15)).append(text)
-        self._write(source, level, text, at, shown=level != "info" or text.partition("  ")[0] not in ROUTINE)
+        routine = level == "info" and text.partition("  ")[0] in ROUTINE
+        self._write(source, level, text, at, shown=not routine and (not self.starting or level in GRAVE))
 
     def last_words(self, source: str) -> str:
         """The newest lines of a child, to say why it ended."""

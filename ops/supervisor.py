@@ -63,6 +63,7 @@ class Supervisor:
                 await stopping
         finally:
             stopping.cancel()
+            self.journal.starting = False
             await self._end()
         if not starting.cancelled():
             starting.result()
@@ -81,6 +82,8 @@ class Supervisor:
         began = time.monotonic()
         self._servers = await asyncio.to_thread(self._clear_the_ground)
         postgres, redis, services = self._servers.postgres, self._servers.redis, present()
+        self.journal.say(f"starting {'PostgreSQL, ' if postgres else ''}{'Redis, ' if redis else ''}{', '.join(services)}: some 15 s")
+        self.journal.starting = True
         servers = {"postgres": postgres.launch} if postgres else {}
         servers |= {"redis": redis.launch} if redis else {}
         await asyncio.gather(*(self._launch(name, launch) for name, launch in servers.items()))
@@ -92,7 +95,7 @@ class Supervisor:
         await self._helper("ops.seed", "The hub could not be made ready")
         if self._lives():
             await self._launch(DEMO, self._demo)
-        self._ready = True
+        self._ready, self.journal.starting = True, False
         await self._write_run_file()
         self.journal.say(f"ready after {time.monotonic() - began:.1f} s: {', '.join(services)}")
         self._greet()

@@ -69,6 +69,21 @@ def test_requests_go_to_the_file_and_leave_the_terminal_to_what_a_person_must_se
     ]
 
 
+def test_while_services_start_only_what_is_grave_is_shown(tmp_path: Path) -> None:
+    terminal = io.StringIO()
+    written = Journal(tmp_path / "liandong.log", terminal)
+    written.starting = True
+    written.take("env", '{"event": "keys not refreshed", "level": "warning"}')
+    written.take("env", '{"event": "unexpected", "level": "error"}')
+    written.say("starting")
+    written.starting = False
+    written.take("env", '{"event": "areas not refreshed", "level": "warning"}')
+    written.close()
+    shown = [line.partition(" ")[2] for line in terminal.getvalue().splitlines()]
+    assert [line.split(maxsplit=1)[1] for line in shown] == ["error: unexpected", "starting", "warning: areas not refreshed"]
+    assert "keys not refreshed" in (tmp_path / "liandong.log").read_text(encoding="utf-8")
+
+
 def test_the_last_words_of_a_child_are_kept_for_the_reason_of_its_end(tmp_path: Path) -> None:
     written = Journal(tmp_path / "liandong.log", io.StringIO())
     for number in range(100):
