@@ -28,7 +28,7 @@ export function nameOf(code) {
   const own = pick(found);
   const above = found.level === "town" ? byCode.get(found.district) : null;
   if (!above) return own;
-  return language() === "zh" ? `${pick(above)} ${own}` : `${own}, ${pick(above)}`;
+  return language() === "zh" ? `${pick(above)} ${own}` : `${short(found)}, ${short(above)}`;
 }
 
 /** A name as it fits on the map and in a narrow table. */

@@ -97,7 +97,7 @@ function labels() {
 
 /** How high a name may stand without covering another: below the one that is there already. */
 function apart(placed, x, y, text, size) {
-  const wide = text.length * size * (language() === "zh" ? 1 : 0.62);
+  const wide = text.length * size * (language() === "zh" ? 1.05 : 0.7);
   while (placed.some((other) => Math.abs(other.x - x) < (other.wide + wide) / 2 && Math.abs(other.y - y) < size * 1.1)) y += 4;
   placed.push({ x, y, wide });
   return y;
