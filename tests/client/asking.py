@@ -1,0 +1,38 @@
+"""Both clients under one roof: the one that waits is called in a thread, since the hub of a test runs in this one."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice
+from typing import Any
+
+from liandong import AsyncClient, Client
+
+
+class Asking:
+    """A client whose methods are awaited, whichever it is."""
+
+    def __init__(self, client: Client | AsyncClient) -> None:
+        self.client = client
+
+    async def call(self, name: str, *arguments: Any, **options: Any) -> Any:
+        method = getattr(self.client, name)
+        if isinstance(self.client, AsyncClient):
+            return await method(*arguments, **options)
+        return await asyncio.to_thread(method, *arguments, **options)
+
+    async def first(self, count: int, name: str, *arguments: Any, **options: Any) -> list[Any]:
+        """The first things that `pages` or `events` gives."""
+        found = getattr(self.client, name)(*arguments, **options)
+        if isinstance(self.client, Client):
+            return await asyncio.to_thread(lambda: list(islice(found, count)))
+        taken: list[Any] = []
+        async for each in found:
+            taken.append(each)
+            if len(taken) == count:
+                break
+        await found.aclose()
+        return taken
+
+    async def close(self) -> None:
+        await self.call("close")
