@@ -168,7 +168,7 @@ class SourceClient:
         gate.streams += 1
         try:
             async with AsyncExitStack() as held:
-                async with self._admitted(source, Passage(min(passage.ends, time.monotonic() + begins_s), passage.via), insist=False):
+                async with self._admitted(source, passage.within(begins_s), insist=False):
                     response = await self._begun(source, request, held)
                 yield _pieces(source, response, passage, idle_s)
         finally:

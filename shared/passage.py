@@ -41,6 +41,10 @@ class Passage:
         """The same journey with a little time kept back for what must happen here afterwards."""
         return Passage(self.ends - min(_RESERVE_S, self.remaining_s * 0.1), self.via)
 
+    def within(self, limit_s: float) -> Passage:
+        """The same journey with no more time than this."""
+        return Passage(min(self.ends, time.monotonic() + limit_s), self.via)
+
     def headers(self) -> dict[str, str]:
         """What the next service is told."""
         return {DEADLINE_HEADER: str(max(1, int(self.remaining_s * 1000))), "Via": ", ".join(f"1.1 {name}" for name in self.via)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
@@ -37,7 +37,7 @@ class StreamedAnswer(Response):
     An answer that fails or takes longer than `limit_s` is not completed: the chunked coding breaks off, which every HTTP client notices.
     """
 
-    def __init__(self, pieces: AsyncIterator[bytes], opened: AsyncExitStack, *, form: Form, headers: Mapping[str, str], limit_s: float, idle_s: float) -> None:
+    def __init__(self, pieces: AsyncGenerator[bytes], opened: AsyncExitStack, *, form: Form, headers: Mapping[str, str], limit_s: float, idle_s: float) -> None:
         super().__init__(media_type=MEDIA_TYPES[form], headers={**CACHE, **headers})
         del self.headers["content-length"]
         self._pieces, self._opened, self._limit_s, self._idle_s = pieces, opened, limit_s, idle_s
@@ -52,6 +52,7 @@ class StreamedAnswer(Response):
                 for task in (sending, leaving):
                     task.cancel()
                 await asyncio.gather(sending, leaving, return_exceptions=True)
+                await self._pieces.aclose()
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -103,7 +104,7 @@ async def stream_answer(asked: Asked, query: RecordQuery) -> Response:
     raise AssertionError  # a stack of our own passes every exception on
 
 
-async def shaped(layout: Layout, batches: AsyncIterator[Any]) -> AsyncIterator[Any]:
+async def shaped(layout: Layout, batches: AsyncIterator[Any]) -> AsyncGenerator[Any]:
     """The database's batches as those of the stream."""
     async for batch in batches:
         yield await asyncio.to_thread(layout.shaped, batch)

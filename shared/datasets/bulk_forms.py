@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,29 +26,30 @@ class Stream:
     """Rows on their way, and what is said of them."""
 
     schema: pa.Schema
-    batches: AsyncIterator[pa.RecordBatch]
+    batches: AsyncGenerator[pa.RecordBatch]
     about: Mapping[str, Any]
     """What is known at the beginning: dataset, timeStamp, known_at."""
     ending: Callable[[int], Mapping[str, Any]] = field(default=_nothing)
     """What is known once all rows have passed, the number of which is given: coverage."""
 
 
-def encoded(stream: Stream, form: Form, *, swapped: bool = False) -> AsyncIterator[bytes]:
+def encoded(stream: Stream, form: Form, *, swapped: bool = False) -> AsyncGenerator[bytes]:
     """The stream in its form. GeoJSON is made of rows in the shape `features`."""
     if form == "arrow":
         return _arrow(stream)
     return _csv(stream) if form == "csv" else _geojson(stream, swapped)
 
 
-async def _arrow(stream: Stream) -> AsyncIterator[bytes]:
+async def _arrow(stream: Stream) -> AsyncGenerator[bytes]:
     """The rows' batches, then an empty one whose custom metadata say under `liandong` what is known at the end, then the end mark."""
     schema = stream.schema.with_metadata({"liandong": encode_json(stream.about)})
     rows = 0
     yield _framed(schema)[: -len(END_MARK)]
-    async for batch in stream.batches:
-        rows += batch.num_rows
-        if batch.num_rows:
-            yield batch.serialize().to_pybytes()
+    async with aclosing(stream.batches) as batches:
+        async for batch in batches:
+            rows += batch.num_rows
+            if batch.num_rows:
+                yield batch.serialize().to_pybytes()
     last = {"numberReturned": rows, **stream.ending(rows)}
     yield _framed(schema, encode_json(last))[len(_framed(schema)) - len(END_MARK) :]
 
@@ -61,26 +63,28 @@ def _framed(schema: pa.Schema, last: bytes | None = None) -> bytes:
     return bytes(sink.getvalue())
 
 
-async def _csv(stream: Stream) -> AsyncIterator[bytes]:
+async def _csv(stream: Stream) -> AsyncGenerator[bytes]:
     """A table has no place for what is known at the end: whoever cuts a stream off shows by that alone that rows are missing."""
     yield as_csv(stream.schema.empty_table())
     rows = 0
-    async for batch in stream.batches:
-        rows += batch.num_rows
-        if batch.num_rows:
-            yield await asyncio.to_thread(as_csv, pa.Table.from_batches([batch]), header=False)
+    async with aclosing(stream.batches) as batches:
+        async for batch in batches:
+            rows += batch.num_rows
+            if batch.num_rows:
+                yield await asyncio.to_thread(as_csv, pa.Table.from_batches([batch]), header=False)
     stream.ending(rows)
 
 
-async def _geojson(stream: Stream, swapped: bool) -> AsyncIterator[bytes]:
+async def _geojson(stream: Stream, swapped: bool) -> AsyncGenerator[bytes]:
     """One FeatureCollection: the features first, then the members that are known at the end."""
     yield b'{"type":"FeatureCollection","features":['
     rows = 0
-    async for batch in stream.batches:
-        if batch.num_rows:
-            part = await asyncio.to_thread(_features, batch, swapped)
-            yield b"," + part if rows else part
-            rows += batch.num_rows
+    async with aclosing(stream.batches) as batches:
+        async for batch in batches:
+            if batch.num_rows:
+                part = await asyncio.to_thread(_features, batch, swapped)
+                yield b"," + part if rows else part
+                rows += batch.num_rows
     last = {**stream.about, "numberReturned": rows, **stream.ending(rows)}
     yield b"]," + encode_json(last)[1:]
 

@@ -95,7 +95,7 @@ async def items(runtime: Runtime, request: Request, caller: Caller, dataset: str
             return await items_answer(Asked(request, connection, caller, aim.own, OURS))
     page = _understand(runtime, request, caller, aim)
     asked = replace(aim, sources=tuple(source for source in aim.sources if source.name in page.journey.after))
-    outcomes = await ask_all(asked, lambda source: _page_of(page, source, passage.onward())) if asked.sources else Outcomes((), (), ())
+    outcomes = await ask_all(asked, lambda source: page_of(page, source, passage.onward())) if asked.sources else Outcomes((), (), ())
     outcomes = _apart(dataset, outcomes)
     merged = merge([features.portion for _, features in outcomes.found], _wish(page).descending, page.query.limit(runtime.settings.page_limit))
     answers = (*_answers(page, outcomes, merged.taken), *outcomes.failures, *_left_out(page))
@@ -173,7 +173,7 @@ def _key(runtime: Runtime) -> bytes:
     return paging_key(runtime.settings.reader_url.get_secret_value())
 
 
-async def _page_of(page: Page, source: Source, passage: Passage) -> Features:
+async def page_of(page: Page, source: Source, passage: Passage) -> Features:
     """One source's next rows, from where the last page left it."""
     place = page.journey.after[source.name]
     if (own := page.aim.own_at(source)) is not None:

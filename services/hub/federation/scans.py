@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from services.hub.federation.ask import target
-from services.hub.federation.opening import Wanted, open_all
+from services.hub.federation.opened import Wanted
+from services.hub.federation.opening import open_all
 from services.hub.federation.streams import Union, wanted
 from services.hub.governance.noting import note_question
 from shared.caller import Caller
@@ -97,7 +98,7 @@ def _schema(asked: Wanted, columns: Sequence[str] | None) -> pa.Schema:
     return pa.schema([(name, types[name]) for name in columns or ["id"]])
 
 
-async def _batches(union: Union, schema: pa.Schema) -> AsyncIterator[pa.RecordBatch]:
+async def _batches(union: Union, schema: pa.Schema) -> AsyncGenerator[pa.RecordBatch]:
     names = [found.source.name for found in union.opened]
     async with aclosing(union.parts()) as parts:
         async for rows, owners in parts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +17,8 @@ from services.hub.federation.ask import Outcomes, Target, target
 from services.hub.federation.domain import Incomplete, SourceUnsound, check_answered, coverage_of
 from services.hub.federation.interleave import Run, interleave
 from services.hub.federation.naming import OURS, named_in
-from services.hub.federation.opening import Opened, Wanted, open_all
+from services.hub.federation.opened import Opened, Wanted
+from services.hub.federation.opening import open_all
 from services.hub.governance.noting import note_growing
 from shared.caller import Caller
 from shared.datasets.answers import base_of, now_text
@@ -77,7 +78,7 @@ class Union:
         if self.strict:
             raise Incomplete(failure.detail)
 
-    async def parts(self) -> AsyncIterator[Part]:
+    async def parts(self) -> AsyncGenerator[Part]:
         """Rows and whose they are, at most as many as the query takes; in the asked order if there is one."""
         left = self.wanted.query.most
         try:
@@ -95,13 +96,13 @@ class Union:
                 found.ended()
             self.answers += self._standing()
 
-    async def batches(self) -> AsyncIterator[pa.RecordBatch]:
+    async def batches(self) -> AsyncGenerator[pa.RecordBatch]:
         """The columns of the answer."""
         async with aclosing(self.parts()) as parts:
             async for batch, _ in parts:
                 yield batch.select(self.wanted.answered.names)
 
-    async def _as_they_come(self) -> AsyncIterator[Part]:
+    async def _as_they_come(self) -> AsyncGenerator[Part]:
         """One batch of each source waits at most; a source whose batch waits is not read."""
         queue: asyncio.Queue[tuple[int, pa.RecordBatch | None]] = asyncio.Queue(max(2, len(self.opened)))
 
@@ -121,7 +122,7 @@ class Union:
                 if failure := self.opened[number].failure:
                     self._failed(failure)
 
-    async def _sorted(self) -> AsyncIterator[Part]:
+    async def _sorted(self) -> AsyncGenerator[Part]:
         """One batch of each source is merged while the next waits."""
         queues: list[asyncio.Queue[pa.RecordBatch | None]] = [asyncio.Queue(1) for _ in self.opened]
 

@@ -67,6 +67,18 @@ async def test_a_peer_is_asked_only_if_it_is_named(peered: Peered) -> None:
     assert short.json()["rows"] == [[80]]
 
 
+@pytest.mark.parametrize(("more", "whole"), [("&sortby=-units", True), ("", True), ("&f=geojson&properties=kind&sortby=received_at", True), ("", False)])
+async def test_a_peer_gives_one_page_to_a_stream(peered: Peered, more: str, whole: bool) -> None:
+    settings = peered.found.app.state.runtime.settings
+    peered.found.app.state.runtime.settings = settings if whole else settings.model_copy(update={"page_limit": 20})
+    found = (await peered.ask("GET", f"/collections/fire.calls/items?stream=true&sources={OWN},{PEER}{more}")).json()
+    peered.found.app.state.runtime.settings = settings
+    assert {row["id"][0] for row in found["features"]} == {"b", "p"}
+    assert (found["numberReturned"], found["coverage"]["complete"]) == ((80, True) if whole else (70, False))
+    alone = (await peered.ask("GET", "/collections/fire.calls/items?stream=true")).json()
+    assert alone["numberReturned"] == 50
+
+
 async def test_rows_of_a_peer_come_page_by_page(peered: Peered) -> None:
     ids: list[str] = []
     url = f"/collections/fire.calls/items?limit=17&sortby=received_at&sources={OWN},{PEER}"
