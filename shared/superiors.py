@@ -28,7 +28,8 @@ _log = structlog.get_logger("tokens")
 class _Known:
     superior: Superior
     keys: KeySet = field(default_factory=lambda: KeySet([]))
-    fetched: float = 0.0
+    wanted: float = 0.0
+    """When a token last made us fetch them."""
 
 
 class Superiors:
@@ -88,7 +89,8 @@ class Superiors:
         """The superior's keys, fetched once more if the token names one that is not among them."""
         if kid not in {key.kid for key in known.keys.keys} and not known.superior.keys:
             async with self._fetching:
-                if self._clock() - known.fetched > 2:
+                if self._clock() - known.wanted > 2:
+                    known.wanted = self._clock()
                     await self._fetch(name, known)
             if not known.keys.keys:
                 raise Unavailable(f"This service has not yet learned the keys of {name}; it does not answer.")
@@ -97,7 +99,6 @@ class Superiors:
     async def _fetch(self, name: str, known: _Known) -> None:
         if self._http is None:
             return
-        known.fetched = self._clock()
         try:
             answer = await self._http.get(known.superior.keys_at)
             answer.raise_for_status()
