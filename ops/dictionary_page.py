@@ -47,6 +47,9 @@ def _dataset(dataset: Dataset) -> str:
         f"personal 个人信息: {dataset.personal.value}",
         f"sharing 共享属性: {dataset.sharing.value}",
         *([f"newest row at most {_span(dataset.freshness)} old 更新周期"] if dataset.freshness else []),
+        *(["rows come when something happens 不定期"] if dataset.irregular else []),
+        *([f"conforms to 遵循 {', '.join(dataset.standards)}"] if dataset.standards else []),
+        *([f"made from 来自 {', '.join(dataset.derived_from)}"] if dataset.derived_from else []),
         *([f"groups under {dataset.smallest_group} suppressed 最小分组"] if dataset.smallest_group else []),
         *([f"legal basis 依据: {dataset.legal_basis}"] if dataset.legal_basis else []),
     ]

@@ -96,6 +96,7 @@ OBSERVATIONS = Dataset(
     time="time",
     geometry=Point(lon="series.lon", lat="series.lat"),
     freshness=timedelta(hours=2),
+    standards=("GB 3095-2012",),
     sharing=Sharing.UNCONDITIONAL,
     legal_basis=LAW,
     rollup=HOURLY,
@@ -126,6 +127,8 @@ DAILY = Dataset(
     time="time",
     geometry=Point(),
     freshness=timedelta(days=1),
+    standards=("GB 3095-2012",),
+    derived_from=("env.observations",),
     sharing=Sharing.UNCONDITIONAL,
     legal_basis=LAW,
 )
@@ -159,5 +162,7 @@ OUTLINES = Dataset(
     time="computed_at",
     geometry=Shape(),
     freshness=timedelta(minutes=1),
+    irregular=True,
+    derived_from=("worksafety.releases",),
     legal_basis=LAW,
 )

@@ -15,6 +15,7 @@ from services.hub.events import api as events
 from services.hub.events import handlers, stream
 from services.hub.events.live import keep_live
 from services.hub.governance.datasets import ACCESSES
+from services.hub.governance.qualities import keep_measured
 from services.hub.governance.recording import AccessRecord, keep_accesses
 from services.hub.incidents import api as incidents
 from services.hub.incidents import handlers as incident_handlers
@@ -22,6 +23,7 @@ from services.hub.incidents import tasks_api
 from services.hub.incidents.datasets import INCIDENTS, TASKS
 from services.hub.lookups import api as lookups
 from services.hub.models import Base
+from services.hub.sql import api as sql
 from services.hub.state import hold
 from services.hub.warnings import api as warnings
 from services.hub.warnings import public
@@ -43,6 +45,7 @@ service = Service(
         stream.router,
         events.router,
         lookups.router,
+        sql.router,
         incidents.router,
         tasks_api.router,
         public.router,
@@ -59,7 +62,7 @@ service = Service(
     holds=hold,
     token_source=OwnTrust,
     on={"*": handlers.LOG, ReleaseReported: incident_handlers.open_for_release, ReleaseConcluded: incident_handlers.propose_closing},
-    tasks=[keep_access, keep_catalog, keep_live, keep_accesses],
+    tasks=[keep_access, keep_catalog, keep_live, keep_accesses, keep_measured],
     middleware=[AccessRecord],
 )
 app = create_app(service)

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from services.hub.catalog import collections
 from services.hub.federation import api
+from services.hub.governance import api as governance
 from shared.datasets.routes import public_router
 from shared.service import Service
 
@@ -13,6 +14,6 @@ from shared.service import Service
 def contract(service: Service) -> APIRouter:
     """The routes of `shared.datasets.routes.dataset_router`, and `POST /aggregate`."""
     router = APIRouter()
-    for part in (public_router(service), collections.router, api.router):
+    for part in (public_router(service), collections.router, governance.router, api.router):
         router.include_router(part)
     return router

@@ -255,6 +255,7 @@ RELEASES = Dataset(
     time="began_at",
     geometry=Point(),
     freshness=timedelta(minutes=1),
+    irregular=True,
     legal_basis=LAW,
 )
 ACCIDENTS = Dataset(

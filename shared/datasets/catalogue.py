@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -62,7 +62,7 @@ def landing(title: str, description: str, base: str) -> dict[str, Any]:
     return {"title": title, "description": description, "links": links}
 
 
-def collection(seen: View, base: str, language: str) -> dict[str, Any]:
+def collection(seen: View, base: str, language: str, quality: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A collection (OGC 17-069r4, 7.14; 18-058r1) with the labels that the law asks for."""
     dataset = seen.dataset
     here = f"{base}/collections/{quote(dataset.id)}"
@@ -81,6 +81,7 @@ def collection(seen: View, base: str, language: str) -> dict[str, Any]:
             link(f"{here}/schema", f"{RELATIONS}/schema", SCHEMA_TYPE, "Schema of the properties, with labels"),
             link(f"{here}/queryables", f"{RELATIONS}/queryables", SCHEMA_TYPE),
             link(f"{here}/aggregate", "aggregate", "application/json"),
+            link(f"{here}/quality", "quality", "application/json", "Completeness, validity, timeliness"),
         ],
         "names": {"title": dataset.title.as_dict(), "description": dataset.description.as_dict(), "owner": dataset.owner.as_dict()},
         "licence": dataset.licence,
@@ -90,8 +91,13 @@ def collection(seen: View, base: str, language: str) -> dict[str, Any]:
         "personal": dataset.personal.value,
         "sharing": dataset.sharing.value,
         "freshness_s": dataset.freshness.total_seconds() if dataset.freshness else None,
+        "irregular": dataset.irregular or None,
+        "standards": list(dataset.standards) or None,
+        "derived_from": list(dataset.derived_from) or None,
+        "quality": quality,
         "retention_s": dataset.retention.total_seconds() if dataset.retention else None,
         "smallest_group": dataset.smallest_group or None,
+        "cells": [list(table) for table in dataset.cells.tables] if dataset.cells else None,
     }
     return {name: value for name, value in described.items() if value not in (None, "")}
 
@@ -159,58 +165,3 @@ def _property(dataset: Dataset, field: Field, position: int, language: str) -> d
 
 def _labels(labels: Labels) -> dict[str, str]:
     return {"x-grade": labels.grade.value, "x-personal": labels.personal.value, "x-sharing": labels.sharing.value}
-
-
-def dcat(name: str, title: Text, seen: Sequence[View], base: str, versions: Mapping[str, str]) -> dict[str, Any]:
-    """A DCAT 3 catalogue as JSON-LD (W3C Recommendation 2024-08-22)."""
-    return {
-        "@context": {
-            "dcat": "http://www.w3.org/ns/dcat#",
-            "dct": "http://purl.org/dc/terms/",
-            "foaf": "http://xmlns.com/foaf/0.1/",
-            "xsd": "http://www.w3.org/2001/XMLSchema#",
-        },
-        "@id": f"{base}/catalog",
-        "@type": "dcat:Catalog",
-        "dct:title": _tagged(title),
-        "dcat:service": {
-            "@id": f"{base}/",
-            "@type": "dcat:DataService",
-            "dct:title": name,
-            "dcat:endpointURL": {"@id": f"{base}/"},
-            "dcat:endpointDescription": {"@id": f"{base}/api"},
-            "dcat:servesDataset": [{"@id": f"{base}/collections/{quote(view.dataset.id)}"} for view in seen],
-        },
-        "dcat:dataset": [_dcat_dataset(view, base, versions) for view in seen],
-    }
-
-
-def _dcat_dataset(seen: View, base: str, versions: Mapping[str, str]) -> dict[str, Any]:
-    dataset = seen.dataset
-    here = f"{base}/collections/{quote(dataset.id)}"
-    described = {
-        "@id": here,
-        "@type": "dcat:Dataset",
-        "dct:identifier": dataset.id,
-        "dct:title": _tagged(dataset.title),
-        "dct:description": _tagged(dataset.description),
-        "dct:publisher": {"@type": "foaf:Agent", "foaf:name": _tagged(dataset.owner)},
-        "dct:license": dataset.licence,
-        "dct:accessRights": {"@id": f"http://publications.europa.eu/resource/authority/access-right/{_ACCESS[dataset.sharing.value]}"},
-        "dct:conformsTo": {"@id": f"{here}/schema"},
-        "dcat:version": versions.get(dataset.id),
-        "dct:accrualPeriodicity": {"@type": "xsd:duration", "@value": f"PT{int(dataset.freshness.total_seconds())}S"} if dataset.freshness else None,
-        "dcat:keyword": [dataset.grade.value, dataset.personal.value, dataset.sharing.value],
-        "dcat:distribution": [
-            {"@type": "dcat:Distribution", "dcat:accessURL": {"@id": f"{here}/items?f={form}"}, "dcat:mediaType": MEDIA_TYPES[form]}
-            for form in ("geojson", "csv", "arrow")
-        ],
-    }
-    return {name: value for name, value in described.items() if value is not None}
-
-
-_ACCESS = {"unconditional": "PUBLIC", "conditional": "RESTRICTED", "none": "NON_PUBLIC"}
-
-
-def _tagged(text: Text) -> list[dict[str, str]]:
-    return [{"@language": "zh", "@value": text.zh}, {"@language": "en", "@value": text.en}]

@@ -18,17 +18,20 @@ from shared.datasets import catalogue, openapi
 from shared.datasets.aggregate.routes import aggregate_router
 from shared.datasets.answers import Asked, base_of, described, language_of, now_text, row_answer
 from shared.datasets.bulk_answer import records_answer
+from shared.datasets.dcat import Described, dcat
 from shared.datasets.declaration import Dataset
 from shared.datasets.history import noted_names, versions_by_table
 from shared.datasets.labels import visible_datasets
+from shared.datasets.quality_keeping import quality_for, summary
 from shared.datasets.view import View, unknown_dataset, view
 from shared.events.model import Event
 from shared.vocabulary import Text
 
 if TYPE_CHECKING:
-    from shared.runtime import Service
+    from shared.runtime import Runtime, Service
 
 TITLE = Text("联动", "Liandong")
+QUALITY: dict[int | str, dict[str, Any]] = {403: {"description": "Rows may be hidden from this caller, and scores would tell of them"}}
 _ITEMS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Rows in order, with a link to the next page",
@@ -65,6 +68,7 @@ class ItemsParameters(BaseModel):
     known_at: Annotated[str | None, Field(description="Answer as it would have been answered then")] = None
     crs: Annotated[str | None, Field(description="CRS of the answer: CRS84 or EPSG 4326")] = None
     result_type: Annotated[str | None, Field(alias="resultType", description="`hits`: only the number of rows")] = None
+    number_matched: Annotated[str | None, Field(alias="numberMatched", description="`true`: count the rows of all pages; at the hub on the first page")] = None
     stream: Annotated[str | None, Field(description="`true`: every row in one answer, without pages")] = None
     token: Annotated[str | None, Field(description="Where the page begins, from the `next` link")] = None
     f: Annotated[str | None, Field(description="geojson, json, csv or arrow; otherwise the Accept header decides")] = None
@@ -145,17 +149,28 @@ def _catalogue_router(service: Service) -> APIRouter:
     async def catalog(request: Request, caller: AnyCaller, reader: Reader) -> Response:
         seen = _views(service, caller, request.app.state.runtime.settings)
         versions = await versions_of(reader, seen)
-        return described(request, catalogue.dcat(service.name, service.title, seen, base_of(request), versions), media_type="application/ld+json")
+        runtime: Runtime = request.app.state.runtime
+        qualities = {view.dataset.id: known for view in seen if (known := summary(runtime, view, caller)) is not None}
+        about = Described(versions, qualities, runtime.settings.areas)
+        return described(request, dcat(service.name, service.title, seen, base_of(request), about), media_type="application/ld+json")
 
     @router.get("/collections", summary="Collections")
     async def collections(request: Request, caller: AnyCaller) -> Response:
         base, language = base_of(request), language_of(request)
-        shown = [catalogue.collection(seen, base, language) for seen in _views(service, caller, request.app.state.runtime.settings)]
+        runtime: Runtime = request.app.state.runtime
+        shown = [catalogue.collection(seen, base, language, summary(runtime, seen, caller)) for seen in _views(service, caller, runtime.settings)]
         return described(request, {"links": [catalogue.link(f"{base}/collections", "self", "application/json")], "collections": shown})
 
     @router.get("/collections/{collection}", summary="A collection")
     async def one_collection(collection: str, request: Request, caller: AnyCaller) -> Response:
-        return described(request, catalogue.collection(_view(service, collection, request, caller), base_of(request), language_of(request)))
+        seen = _view(service, collection, request, caller)
+        quality = summary(request.app.state.runtime, seen, caller)
+        return described(request, catalogue.collection(seen, base_of(request), language_of(request), quality))
+
+    @router.get("/collections/{collection}/quality", summary="Completeness, validity and timeliness of the rows, field by field", responses=QUALITY)
+    async def quality(collection: str, request: Request, caller: AnyCaller) -> Response:
+        """Computed over all rows, or a sample of them, at most minutes ago; for callers who may see every row, of the fields that they see."""
+        return described(request, await quality_for(request.app.state.runtime, _view(service, collection, request, caller), caller))
 
     @router.get("/collections/{collection}/schema", summary="Schema of the rows' properties, with labels")
     @router.get("/collections/{collection}/queryables", summary="Properties that filters may name")

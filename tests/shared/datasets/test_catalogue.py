@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_30_VALIDATOR
 
+from shared.caller import Caller
+from shared.datasets.dcat import CONTEXT, Described, dcat
 from shared.datasets.declaration import Dataset, Field
 from shared.datasets.openapi import as_30
+from shared.datasets.view import view
 from shared.vocabulary import DataGrade, Personal
 from tests.shared.datasets.conftest import Watch
-from tests.shared.datasets.watch import name, reports
+from tests.shared.datasets.watch import REPORTS, name, reports
 
 EVERYTHING = {"scope": "watch:read", "clearance": {"grade": "important", "personal": "sensitive"}}
 
@@ -85,11 +92,42 @@ async def test_the_catalogue_is_dcat(watch: Watch) -> None:
     dataset = told["dcat:dataset"][0]
     assert dataset["dct:identifier"] == "watch.reports"
     assert dataset["dct:title"][0] == {"@language": "zh", "@value": "Reports（中文）"}
-    assert {part["dcat:mediaType"].split(";")[0] for part in dataset["dcat:distribution"]} == {
+    assert {part["dcat:mediaType"]["@id"].partition("media-types/")[2] for part in dataset["dcat:distribution"]} == {
         "application/geo+json",
         "text/csv",
         "application/vnd.apache.arrow.stream",
     }
+    assert dataset["dct:conformsTo"] == [{"@id": "http://test/collections/watch.reports/schema"}]
+    assert (dataset["ld:grade"], dataset["ld:personal"], dataset["ld:sharing"]) == ("general", "none", "conditional")
+
+
+def test_dcat_says_licence_frequency_standards_lineage_and_origin_by_address() -> None:
+    declared = replace(REPORTS, licence="CC0-1.0", freshness=timedelta(hours=1), standards=("GB/T 2260",), derived_from=("watch.outlines",), area=None)
+    seen = view(declared, Caller("t", "430300/watch", frozenset({"hub:query"}), ("*",)))
+    scores = {"computed_at": "2026-11-22T08:00:00Z", "completeness": 0.5, "validity": 1.0, "timeliness": None}
+    about = Described({"watch.reports": "7"}, {"watch.reports": scores}, ("4303",), {"watch.reports": {"origin": "430100", "agreement": "abc"}})
+    catalogue = dcat("watch", name("Watch"), [seen], "http://test", about)
+    (told,) = catalogue["dcat:dataset"]
+    assert told["dct:license"] == {"@id": "https://spdx.org/licenses/CC0-1.0"}
+    assert told["dct:accrualPeriodicity"]["@id"].endswith("/frequency/HOURLY")
+    assert told["dct:conformsTo"][1] == {"@type": "dct:Standard", "dct:identifier": "GB/T 2260"}
+    assert told["prov:wasDerivedFrom"] == [{"@id": "http://test/collections/watch.outlines"}]
+    assert (told["prov:wasAttributedTo"]["dct:identifier"], told["ld:agreement"]) == ("430100", "abc")
+    assert [(part["dqv:isMeasurementOf"]["@id"], part["dqv:value"]["@value"]) for part in told["dqv:hasQualityMeasurement"]] == [
+        ("urn:liandong:metrics:completeness", 0.5),
+        ("urn:liandong:metrics:validity", 1.0),
+    ]
+    assert not undeclared(catalogue), "every term belongs to a vocabulary that the context names"
+
+
+def undeclared(node: Any) -> set[str]:
+    """Prefixed names whose prefix the context does not explain."""
+    if isinstance(node, list):
+        return set().union(*map(undeclared, node)) if node else set()
+    if not isinstance(node, dict):
+        return set()
+    names = {key for key in node if not key.startswith("@")} | ({node["@type"]} if "@type" in node else set())
+    return {found for found in names if found.partition(":")[0] not in CONTEXT} | undeclared([part for key, part in node.items() if key != "@context"])
 
 
 async def test_an_unchanged_description_is_304(watch: Watch) -> None:
