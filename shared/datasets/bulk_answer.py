@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from shared.datasets.answers import CACHE, Asked, items_answer, now_text
-from shared.datasets.bulk_forms import Stream, encoded
+from shared.datasets.bulk_forms import Stream, closed, encoded
 from shared.datasets.bulk_rows import Layout, Shape
 from shared.datasets.bulk_sql import as_text, rows_statement
 from shared.datasets.extent import CRS84, EPSG4326, parse_moment
@@ -37,13 +37,13 @@ class StreamedAnswer(Response):
     An answer that fails or takes longer than `limit_s` is not completed: the chunked coding breaks off, which every HTTP client notices.
     """
 
-    def __init__(self, pieces: AsyncGenerator[bytes], opened: AsyncExitStack, *, form: Form, headers: Mapping[str, str], limit_s: float, idle_s: float) -> None:
+    def __init__(self, pieces: AsyncIterator[bytes], opened: AsyncExitStack, *, form: Form, headers: Mapping[str, str], limit_s: float, idle_s: float) -> None:
         super().__init__(media_type=MEDIA_TYPES[form], headers={**CACHE, **headers})
         del self.headers["content-length"]
         self._pieces, self._opened, self._limit_s, self._idle_s = pieces, opened, limit_s, idle_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as ASGI calls it
-        async with self._opened:
+        async with self._opened, closed(self._pieces):
             sending = asyncio.create_task(self._send(send))
             leaving = asyncio.create_task(_left(receive))
             try:
@@ -52,7 +52,6 @@ class StreamedAnswer(Response):
                 for task in (sending, leaving):
                     task.cancel()
                 await asyncio.gather(sending, leaving, return_exceptions=True)
-                await self._pieces.aclose()
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,18 +26,28 @@ class Stream:
     """Rows on their way, and what is said of them."""
 
     schema: pa.Schema
-    batches: AsyncGenerator[pa.RecordBatch]
+    batches: AsyncIterator[pa.RecordBatch]
     about: Mapping[str, Any]
     """What is known at the beginning: dataset, timeStamp, known_at."""
     ending: Callable[[int], Mapping[str, Any]] = field(default=_nothing)
     """What is known once all rows have passed, the number of which is given: coverage."""
 
 
-def encoded(stream: Stream, form: Form, *, swapped: bool = False) -> AsyncGenerator[bytes]:
+def encoded(stream: Stream, form: Form, *, swapped: bool = False) -> AsyncIterator[bytes]:
     """The stream in its form. GeoJSON is made of rows in the shape `features`."""
     if form == "arrow":
         return _arrow(stream)
     return _csv(stream) if form == "csv" else _geojson(stream, swapped)
+
+
+@asynccontextmanager
+async def closed(rows: AsyncIterator[Any]) -> AsyncIterator[AsyncIterator[Any]]:
+    """Afterwards what makes the rows has let go of all that it held, wherever it stood."""
+    try:
+        yield rows
+    finally:
+        if isinstance(rows, AsyncGenerator):
+            await rows.aclose()
 
 
 async def _arrow(stream: Stream) -> AsyncGenerator[bytes]:
@@ -45,7 +55,7 @@ async def _arrow(stream: Stream) -> AsyncGenerator[bytes]:
     schema = stream.schema.with_metadata({"liandong": encode_json(stream.about)})
     rows = 0
     yield _framed(schema)[: -len(END_MARK)]
-    async with aclosing(stream.batches) as batches:
+    async with closed(stream.batches) as batches:
         async for batch in batches:
             rows += batch.num_rows
             if batch.num_rows:
@@ -67,7 +77,7 @@ async def _csv(stream: Stream) -> AsyncGenerator[bytes]:
     """A table has no place for what is known at the end: whoever cuts a stream off shows by that alone that rows are missing."""
     yield as_csv(stream.schema.empty_table())
     rows = 0
-    async with aclosing(stream.batches) as batches:
+    async with closed(stream.batches) as batches:
         async for batch in batches:
             rows += batch.num_rows
             if batch.num_rows:
@@ -79,7 +89,7 @@ async def _geojson(stream: Stream, swapped: bool) -> AsyncGenerator[bytes]:
     """One FeatureCollection: the features first, then the members that are known at the end."""
     yield b'{"type":"FeatureCollection","features":['
     rows = 0
-    async with aclosing(stream.batches) as batches:
+    async with closed(stream.batches) as batches:
         async for batch in batches:
             if batch.num_rows:
                 part = await asyncio.to_thread(_features, batch, swapped)
@@ -106,7 +116,8 @@ def _features(batch: pa.RecordBatch, swapped: bool) -> bytes:
 
 
 def _values(column: pa.Array) -> list[Any]:
-    return (moments_as_text(column) if pa.types.is_timestamp(column.type) else column).to_pylist()
+    values: list[Any] = (moments_as_text(column) if pa.types.is_timestamp(column.type) else column).to_pylist()
+    return values
 
 
 def _geometries(places: Sequence[pa.Array], rows: int, swapped: bool) -> list[Any]:

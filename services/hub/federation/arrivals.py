@@ -56,7 +56,7 @@ def _length(source: str, held: bytearray, start: int) -> int | None:
         return None
     if held[start : start + 4] != _MARK:
         raise SourceUnsound(f"{source} sent something other than Arrow.")
-    (head,) = struct.unpack_from("<i", held, start + 4)
+    head = int(struct.unpack_from("<i", held, start + 4)[0])
     if head == 0:
         return 0
     if not 0 < head <= MOST_HEAD:

@@ -25,7 +25,6 @@ from shared.service import Runtime
 
 SOURCE = "_source"
 """The column that names which source a row came from."""
-_PLACES = ("lon", "lat", "geometry")
 
 
 @dataclass(slots=True)
@@ -84,9 +83,7 @@ def _asked(seen: View, columns: Sequence[str] | None) -> tuple[list[tuple[str, s
         return [], "table"
     fields = [name for name in columns if name in seen.fields]
     others = [name for name in columns if name not in seen.fields and name != SOURCE]
-    given = [("properties", ",".join(fields or [next(iter(seen.fields))]))]
-    given += [] if any(name in _PLACES for name in others) else [("skipGeometry", "true")]
-    return given, "fields" if fields and not others else "features"
+    return [("properties", ",".join(fields or [next(iter(seen.fields))]))], "fields" if fields and not others else "features"
 
 
 def _schema(asked: Wanted, columns: Sequence[str] | None) -> pa.Schema:

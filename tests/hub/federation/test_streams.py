@@ -129,8 +129,9 @@ CALLER = Caller(
     [None, [], ["units", "kind"], ["kind", "_source"], ["_source"], ["id", "lon"], ["lat", "units", "id"]],
 )
 async def test_a_scan_gives_the_columns_that_were_asked_for(two: Federation, columns: list[str] | None) -> None:
-    condition = {"op": ">", "args": [{"property": "units"}, 4]}
-    wanted = [row for row in ALL if row["units"] > 4]
+    box = {"op": "s_intersects", "args": [{"property": "geometry"}, {"bbox": [112.9, 27.8, 112.95, 27.9]}]}
+    condition = {"op": "and", "args": [{"op": ">", "args": [{"property": "units"}, 4]}, box]}
+    wanted = [row for row in ALL if row["units"] > 4 and row["lon"] <= 112.95]
     runtime = two.app.state.runtime
     async with scan(runtime, CALLER, "fire.calls", columns=columns, filter=condition, limit=None, passage=starting("430300/hub", 10)) as found:
         batches = [batch async for batch in found.batches]

@@ -37,7 +37,7 @@ def opened(content: bytes) -> tuple[pa.Table, dict[str, Any], dict[str, Any]]:
         return table, json.loads(reader.schema.metadata[b"liandong"]), json.loads(last[b"liandong"])
 
 
-async def streamed(watch: Watch, path: str = ITEMS, claims: dict[str, Any] | None = None, **parameters: str) -> pa.Table:
+async def streamed(watch: Watch, path: str = ITEMS, claims: dict[str, Any] | None = None, **parameters: Any) -> pa.Table:
     answer = await watch.get(path, claims=claims, stream="true", f="arrow", **parameters)
     assert answer.status_code == 200, answer.text
     table, about, end = opened(answer.content)
@@ -46,7 +46,7 @@ async def streamed(watch: Watch, path: str = ITEMS, claims: dict[str, Any] | Non
     return table
 
 
-async def paged(watch: Watch, path: str = ITEMS, claims: dict[str, Any] | None = None, **parameters: str) -> pa.Table:
+async def paged(watch: Watch, path: str = ITEMS, claims: dict[str, Any] | None = None, **parameters: Any) -> pa.Table:
     answer = await watch.get(path, claims=claims, f="arrow", **parameters)
     assert answer.status_code == 200, answer.text
     return pa.ipc.open_stream(answer.content).read_all().replace_schema_metadata(None)
@@ -74,7 +74,7 @@ PERSONAL = {"scope": "hub:query", "clearance": {"grade": "important", "personal"
         (OUTLINES, {"skipGeometry": "true", "properties": "area"}, None),
     ],
 )
-async def test_a_stream_has_the_rows_and_types_of_the_pages(watch: Watch, path: str, parameters: dict[str, str], claims: dict[str, Any] | None) -> None:
+async def test_a_stream_has_the_rows_and_types_of_the_pages(watch: Watch, path: str, parameters: dict[str, Any], claims: dict[str, Any] | None) -> None:
     found, expected = await streamed(watch, path, claims, **parameters), await paged(watch, path, claims, **parameters)
     assert found.schema == expected.schema
     order = "id" if "id" in found.schema.names else "site"
@@ -115,7 +115,7 @@ async def test_a_hub_may_ask_for_features_or_for_fields_alone(watch: Watch) -> N
         ({"stream": "true", "sortby": "observer"}, "/sortby"),
     ],
 )
-async def test_what_is_wrong_is_said_before_the_first_row(watch: Watch, parameters: dict[str, str], pointer: str) -> None:
+async def test_what_is_wrong_is_said_before_the_first_row(watch: Watch, parameters: dict[str, Any], pointer: str) -> None:
     answer = await watch.get(ITEMS, **parameters)
     assert (answer.status_code, answer.json()["pointer"]) == (400, pointer), answer.text
 
@@ -167,7 +167,7 @@ async def test_a_stream_holds_a_connection_only_while_its_client_reads(large: Wa
 
 
 async def test_no_more_streams_than_may_be_and_pages_beside_them(large: Watch) -> None:
-    parameters = {"stream": "true", "f": "arrow"}
+    parameters: dict[str, Any] = {"stream": "true", "f": "arrow"}
     async with (
         large.client.stream("GET", ITEMS, params=parameters, headers=large.headers()) as first,
         large.client.stream("GET", ITEMS, params=parameters, headers=large.headers()) as second,
