@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from liandong.coverage import Coverage
-from liandong.problems import BrokenAnswer
+from liandong.streams import Reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +27,12 @@ class Answer:
     columns: Sequence[Mapping[str, Any]] = ()
     """What each column is: `name`, `type`, `role`, and of measures `fn`, `unit`, `relative_error`."""
     about: Mapping[str, Any] = field(default_factory=dict)
-    """What else the hub said: `numberMatched`, `known_at`."""
+    """What else the hub said: `numberMatched`, `known_at`, `truncated`."""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether there were more rows than were asked for."""
+        return bool(self.about.get("truncated"))
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -58,7 +62,7 @@ class Answer:
         return int(self.table.num_rows)
 
     def __repr__(self) -> str:
-        return f"<Answer {self.table.num_rows:,} rows × {', '.join(self.table.column_names)}; {self.coverage}>"
+        return f"<Answer {self.table.num_rows:,} rows × {', '.join(self.table.column_names)}{', TRUNCATED' if self.truncated else ''}; {self.coverage}>"
 
     def _repr_html_(self) -> str:
         """The first rows, and the coverage above them, in a notebook."""
@@ -72,33 +76,8 @@ class Answer:
 
 
 def answer_of(content: bytes) -> Answer:
-    """The answer that an Arrow stream with its description in the schema's metadata is."""
-    try:
-        table = pa.ipc.open_stream(pa.py_buffer(content)).read_all()
-    except (pa.ArrowException, OSError) as error:
-        raise BrokenAnswer(f"The answer is no whole Arrow stream: {error}") from error
-    described = description(table.schema)
-    if "coverage" not in described:
-        raise BrokenAnswer("The answer does not say which sources it rests on.")
-    return made(table, described)
-
-
-def description(schema: pa.Schema) -> dict[str, Any]:
-    """What the hub says of an answer in the metadata of its schema."""
-    said = (schema.metadata or {}).get(b"liandong")
-    found: dict[str, Any] = json.loads(said) if said else {}
-    return found
-
-
-def made(table: pa.Table, described: Mapping[str, Any]) -> Answer:
-    about = {name: value for name, value in described.items() if name not in ("coverage", "columns")}
-    plain = table.replace_schema_metadata(None)
-    return Answer(plain, Coverage.of(described["coverage"]), described.get("columns", ()), about)
-
-
-def together(pages: Sequence[Answer]) -> Answer:
-    """Pages of one answer as one."""
-    if len(pages) == 1:
-        return pages[0]
-    table = pa.concat_tables([page.table for page in pages], promote_options="permissive")
-    return Answer(table, Coverage.together(page.coverage for page in pages), pages[0].columns, pages[0].about)
+    """The answer that a whole Arrow stream is."""
+    reading = Reading(pa.py_buffer(content))
+    batches = list(iter(reading.batch, None))
+    about = {name: value for name, value in reading.described.items() if name not in ("coverage", "columns")}
+    return Answer(pa.Table.from_batches(batches, reading.schema), reading.coverage, reading.described.get("columns", ()), about)

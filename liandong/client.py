@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -13,24 +14,24 @@ import httpx
 from liandong.answers import Answer
 from liandong.catalogue import Collection, Looked, collections_of, looked
 from liandong.events import Event, Listening
-from liandong.flows import Ask, Flow, Pause, Read, Send, Session, Step, asked_json, asked_table, question
+from liandong.flows import Ask, Flow, Pause, Read, Send, Session, Step, answered, asked_json, asked_table, question
+from liandong.local import credentials
 from liandong.problems import Problem
-from liandong.questions import By, Chosen, Frame, Measures, across_body, aggregate_body
-from liandong.records import PAGE, all_pages, first_page, one_page
+from liandong.questions import By, Chosen, Frame, Measures, SqlOptions, across_body, aggregate_body, sql_body
+from liandong.records import PAGE, all_records, first_page, one_page
+from liandong.streams import Batches
 
 Done = TypeVar("Done")
 
 
-def session_of(
-    url: str | None, client_id: str | None, client_secret: str | None, token: str | Callable[[], str] | None, timeout_s: float, retries: int
-) -> Session:
+def session_of(url: str | None, client_id: str | None, client_secret: str | None, token: str | Callable[[], str] | None) -> Session:
     """Who asks whom: what is not given comes from LIANDONG_HUB, LIANDONG_TOKEN, LIANDONG_CLIENT_ID and LIANDONG_CLIENT_SECRET."""
     given = os.environ.get
     address = (url or given("LIANDONG_HUB") or "http://127.0.0.1:8000").rstrip("/")
     if client_id is None and token is None:
         token = given("LIANDONG_TOKEN")
         client_id, client_secret = (None, None) if token else (given("LIANDONG_CLIENT_ID"), given("LIANDONG_CLIENT_SECRET"))
-    return Session(address, client_id, client_secret, token, timeout_s, retries)
+    return Session(address, client_id, client_secret, token)
 
 
 class Client:
@@ -38,7 +39,8 @@ class Client:
 
     `client_id` and `client_secret` sign in, and again before a token ends; `token` is one that somebody else gives, or a function that gives it.
     What is wrong is raised as a `Problem` (`InvalidQuestion`, `NotAllowed`, `SourcesFailed`, …); an answer in which a source is missing warns
-    with `IncompleteAnswer`. Refusals for the moment (429, 503) are waited out as the hub asks.
+    with `IncompleteAnswer`. Refusals for the moment (429, 503) are waited out as the hub asks. An aggregate or SQL may take `deadline_s` unless
+    the question says otherwise by `deadline_ms`.
     """
 
     def __init__(
@@ -48,12 +50,19 @@ class Client:
         client_id: str | None = None,
         client_secret: str | None = None,
         token: str | Callable[[], str] | None = None,
+        deadline_s: float = 30.0,
         timeout_s: float = 60.0,
         retries: int = 3,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._session = session_of(url, client_id, client_secret, token, timeout_s, retries)
+        self._session = session_of(url, client_id, client_secret, token)
+        self._session.deadline_s, self._session.timeout_s, self._session.retries = deadline_s, timeout_s, retries
         self._http = httpx.Client(transport=transport, follow_redirects=False)
+
+    @classmethod
+    def local(cls, folder: str | Path | None = None, *, client: str = "analyst", deadline_s: float = 30.0) -> Self:
+        """A client of the city that `make run` runs on this machine: `Client.local()`."""
+        return cls(**credentials(folder, client), deadline_s=deadline_s)
 
     def collections(self) -> list[Collection]:
         """The datasets that exist for you, by id."""
@@ -73,27 +82,35 @@ class Client:
         **frame: Unpack[Frame],
     ) -> Answer:
         """Measures per group over all sources: `aggregate("fire.calls", {"calls": "count"}, by=["area:district", "time:hour"])`."""
-        return self._run(asked_table(self._session, question(f"/collections/{dataset}/aggregate", aggregate_body(measures, by, filter, frame))))
+        body = aggregate_body(measures, by, filter, frame)
+        return self._run(asked_table(self._session, question(self._session, f"/collections/{dataset}/aggregate", body)))
 
     def across(self, parts: Mapping[str, Mapping[str, Any]], by: By, **frame: Unpack[Frame]) -> Answer:
         """Several datasets side by side on the dimensions they share; columns are `part.measure`.
 
         `across({"fires": {"dataset": "fire.calls", "measures": ["count"]}, "air": {…}}, by=["area:district", "time:day"])`
         """
-        return self._run(asked_table(self._session, question("/aggregate", across_body(parts, by, frame))))
+        return self._run(asked_table(self._session, question(self._session, "/aggregate", across_body(parts, by, frame))))
 
-    def sql(self, sql: str, *, limit: int | None = None, **options: Any) -> Answer:
+    def sql(self, sql: str, **options: Unpack[SqlOptions]) -> Answer:
         """Read-only SQL over all datasets: `SELECT … FROM fire.calls JOIN …`. An error names line and column."""
-        body = {"sql": sql} | ({"limit": limit} if limit is not None else {}) | options
-        return self._run(asked_table(self._session, question("/sql", body)))
+        return self._run(asked_table(self._session, question(self._session, "/sql", sql_body(sql, options))))
 
-    def records(self, dataset: str, *, limit: int | None = None, page: int = PAGE, **chosen: Unpack[Chosen]) -> Answer:
-        """Rows of all sources in one order, page after page, as one answer: all of them, or the first `limit`."""
-        ask = first_page(dataset, chosen, min(page, limit) if limit is not None else page)
-        return self._run(all_pages(self._session, ask, limit))
+    def explain(self, sql: str, **options: Unpack[SqlOptions]) -> dict[str, Any]:
+        """What each source would be asked for this SQL, instead of an answer."""
+        return self._run(asked_json(self._session, question(self._session, "/sql", sql_body(sql, options, explain=True))))  # type: ignore[no-any-return]
+
+    def records(self, dataset: str, *, limit: int | None = None, **chosen: Unpack[Chosen]) -> Answer:
+        """Rows of all sources as one answer: all of them, or the first `limit`."""
+        return self._run(asked_table(self._session, all_records(dataset, chosen, limit)))
+
+    def batches(self, dataset: str, *, limit: int | None = None, **chosen: Unpack[Chosen]) -> Batches:
+        """The same as Arrow batches while they arrive, for more rows than memory holds."""
+        ask = all_records(dataset, chosen, limit, stream=True)
+        return Batches(lambda: self._run(answered(self._session, ask)))
 
     def pages(self, dataset: str, *, page: int = PAGE, **chosen: Unpack[Chosen]) -> Iterator[Answer]:
-        """The same page by page, each asked for when it is wanted."""
+        """Rows page by page, each asked for when it is wanted: no repeats, and no row is lost that was there at the first."""
         following: Ask | None = first_page(dataset, chosen, page)
         while following is not None:
             answer, following = self._run(one_page(self._session, following))

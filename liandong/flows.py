@@ -71,6 +71,8 @@ class Session:
     token: str | Callable[[], str] | None = None
     timeout_s: float = 60.0
     retries: int = 3
+    deadline_s: float = 30.0
+    """How long an aggregate or SQL may take if the question does not say it: an analyst would rather wait than miss a source."""
     longest_wait_s: float = 30.0
     """A longer pause than that, though asked for by `Retry-After`, is left to the caller."""
     clock: Callable[[], float] = time.monotonic
@@ -202,7 +204,12 @@ def asked_table(session: Session, ask: Ask) -> Flow[Answer]:
     return answer
 
 
-def question(path: str, body: Mapping[str, Any]) -> Ask:
-    """A question that is sent as JSON and answered as a table; waits at least as long as the question may take."""
-    deadline_ms = body.get("deadline_ms")
-    return Ask(path, "POST", json=dict(body), accept=ARROW, timeout_s=deadline_ms / 1000 + 10 if deadline_ms else None)
+def question(session: Session, path: str, body: Mapping[str, Any]) -> Ask:
+    """A question that is sent as JSON and answered as a table."""
+    body = {"deadline_ms": int(session.deadline_s * 1000), **body}
+    return Ask(path, "POST", json=body, accept=ARROW, timeout_s=patience_for(body["deadline_ms"]))
+
+
+def patience_for(deadline_ms: int | None) -> float | None:
+    """How long to wait for what may take so long; the client's own patience if it says nothing."""
+    return deadline_ms / 1000 + 10 if deadline_ms else None

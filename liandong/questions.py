@@ -38,7 +38,7 @@ class Frame(TypedDict, total=False):
     strict: bool
     """An error unless every source answered."""
     deadline_ms: int
-    max_age: float
+    max_age: int
     """Seconds: an answer that old may stand in for a source that is asked or fails."""
     sources: Sequence[str]
     """Only these: `["430300/fire"]`."""
@@ -58,8 +58,28 @@ class Chosen(TypedDict, total=False):
     """False: without places."""
     strict: bool
     deadline_ms: int
-    max_age: float
+    max_age: int
     sources: Sequence[str]
+
+
+class SqlOptions(TypedDict, total=False):
+    """What may accompany SQL."""
+
+    params: Sequence[str | int | float | bool | None] | Mapping[str, str | int | float | bool | None]
+    """Values for `?` or `$1` as a list, for `$name` by name; they become literals, never text."""
+    limit: int
+    """Most rows, 10,000 if not given; `Answer.truncated` tells whether there were more."""
+    strict: bool
+    deadline_ms: int
+    max_age: int
+    known_at: Moment
+    sources: Sequence[str]
+
+
+def sql_body(sql: str, options: SqlOptions, **more: Any) -> dict[str, Any]:
+    """The SQL question as the contract has it."""
+    plain = {name: dict(value) if isinstance(value, Mapping) else list(value) if name == "params" else _plain(name, value) for name, value in options.items()}
+    return {"sql": sql, **plain, **more}
 
 
 def aggregate_body(measures: Measures, by: By, filter: str | Mapping[str, Any] | None, frame: Frame) -> dict[str, Any]:  # noqa: A002  # the contract's word
@@ -109,9 +129,9 @@ def dimensions_of(by: By) -> dict[str, str]:
     return dict(by) if isinstance(by, Mapping) else {of.rpartition(":")[2]: of for of in by}
 
 
-def record_params(chosen: Chosen, *, page: int | None) -> list[tuple[str, str]]:
+def record_params(chosen: Chosen, *, most: int | None) -> list[tuple[str, str]]:
     """The parameters of records."""
-    params = [("f", "arrow")] + ([("limit", str(page))] if page is not None else [])
+    params = [("f", "arrow")] + ([("limit", str(most))] if most is not None else [])
     return params + [pair for name, value in chosen.items() if value is not None for pair in _params(name, value)]
 
 

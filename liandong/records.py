@@ -1,19 +1,25 @@
-"""Records: page after page, each with the link to the next."""
+"""Records: all in one streamed answer, or page after page, each with the link to the next."""
 
 from __future__ import annotations
 
 import httpx
 
-from liandong.answers import ARROW, Answer, answer_of, together
-from liandong.flows import Ask, Flow, Session, answered
+from liandong.answers import ARROW, Answer, answer_of
+from liandong.flows import Ask, Flow, Session, answered, patience_for
 from liandong.questions import Chosen, record_params
 
 PAGE = 10_000
 """Rows asked for in one page."""
 
 
+def all_records(dataset: str, chosen: Chosen, limit: int | None, *, stream: bool = False) -> Ask:
+    """Every row in one answer, or the first `limit`."""
+    params = [*record_params(chosen, most=limit), ("stream", "true")]
+    return Ask(_items(dataset), params=params, accept=ARROW, timeout_s=patience_for(chosen.get("deadline_ms")), stream=stream)
+
+
 def first_page(dataset: str, chosen: Chosen, page: int) -> Ask:
-    return Ask(f"/collections/{dataset}/items", params=record_params(chosen, page=page), accept=ARROW)
+    return Ask(_items(dataset), params=record_params(chosen, most=page), accept=ARROW, timeout_s=patience_for(chosen.get("deadline_ms")))
 
 
 def one_page(session: Session, ask: Ask) -> Flow[tuple[Answer, Ask | None]]:
@@ -23,20 +29,8 @@ def one_page(session: Session, ask: Ask) -> Flow[tuple[Answer, Ask | None]]:
     if following is None:
         return answer_of(response.content), None
     here = httpx.URL(session.url).copy_with(raw_path=httpx.URL(following).raw_path)  # the hub may know itself by another name, behind a proxy
-    return answer_of(response.content), Ask(str(here), accept=ARROW)
+    return answer_of(response.content), Ask(str(here), accept=ARROW, timeout_s=ask.timeout_s)
 
 
-def all_pages(session: Session, ask: Ask, limit: int | None) -> Flow[Answer]:
-    """Everything, or the first `limit` rows, as one answer; warns if a source is missing."""
-    pages: list[Answer] = []
-    taken, following = 0, ask
-    while True:
-        page, more = yield from one_page(session, following)
-        pages.append(page)
-        taken += len(page)
-        if more is None or (limit is not None and taken >= limit):
-            break
-        following = more
-    answer = together(pages)
-    answer.coverage.warn()
-    return answer if limit is None else Answer(answer.table.slice(0, limit), answer.coverage, answer.columns, answer.about)
+def _items(dataset: str) -> str:
+    return f"/collections/{dataset}/items"

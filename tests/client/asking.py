@@ -34,5 +34,9 @@ class Asking:
         await found.aclose()
         return taken
 
+    async def all(self, found: Any) -> list[Any]:
+        """Everything that can be iterated over, either way."""
+        return [each async for each in found] if isinstance(self.client, AsyncClient) else await asyncio.to_thread(list, found)
+
     async def close(self) -> None:
         await self.call("close")

@@ -72,16 +72,29 @@ async def test_a_missing_source_is_warned_of_and_named(asking: Asking) -> None:
     assert failed.value.coverage is not None and failed.value.coverage.missing[0].source == "430300/fire"
 
 
-async def test_records_are_followed_to_the_last_page(asking: Asking) -> None:
-    answer = await asking.call("records", "fire.calls", page=120, sources=BOTH, sortby=["received_at"], filter="units > 2", **PATIENT)
-    wanted = [row for row in FIRE + PORT if row["units"] > 2]
-    assert sorted(answer.to_pandas()["id"]) == sorted(row["id"] for row in wanted)
+async def test_records_come_whole_page_by_page_or_while_they_arrive(asking: Asking) -> None:
+    wanted = sorted(row["id"] for row in FIRE + PORT if row["units"] > 2)
+    answer = await asking.call("records", "fire.calls", sources=BOTH, sortby=["received_at"], filter="units > 2", **PATIENT)
+    assert sorted(answer.to_pandas()["id"]) == wanted
     assert answer.to_pandas()["received_at"].is_monotonic_increasing
     assert sum(source.rows for source in answer.coverage.sources) == len(wanted)
-    some = await asking.call("records", "fire.calls", page=120, limit=130, sources=BOTH, properties=["kind"], geometry=False, **PATIENT)
+    some = await asking.call("records", "fire.calls", limit=130, sources=BOTH, properties=["kind"], geometry=False, **PATIENT)
     assert (len(some), some.table.column_names) == (130, ["id", "kind"])
-    pages = await asking.first(2, "pages", "fire.calls", page=50, sources=BOTH, filter={"op": ">", "args": [{"property": "units"}, 2]})
-    assert [len(page) for page in pages] == [50, 50]
+    pages = await asking.first(9, "pages", "fire.calls", page=120, sources=BOTH, filter={"op": ">", "args": [{"property": "units"}, 2]})
+    assert sorted(row["id"] for page in pages for row in page) == wanted and len(pages) > 2
+    batches = asking.client.batches("fire.calls", sources=BOTH, filter="units > 2", **PATIENT)
+    assert sorted(name for batch in await asking.all(batches) for name in batch["id"].to_pylist()) == wanted
+    assert batches.coverage is not None and batches.coverage.complete
+
+
+async def test_sql_joins_datasets_and_says_where_it_is_wrong(asking: Asking) -> None:
+    answer = await asking.call("sql", "SELECT kind, count(*) AS n FROM fire.calls WHERE units > ? GROUP BY kind", params=[2], sources=BOTH, **PATIENT)
+    assert sum(row["n"] for row in answer) == sum(row["units"] > 2 for row in FIRE + PORT)
+    assert (await asking.call("sql", "SELECT id FROM air.readings", limit=3, **PATIENT)).truncated
+    assert (await asking.call("explain", "SELECT id FROM air.readings"))["scans"]
+    with pytest.raises(InvalidQuestion, match="line 2, column 3") as wrong:
+        await asking.call("sql", "SELECT id\n, nothing FROM air.readings")
+    assert (wrong.value.line, wrong.value.column) == (2, 3)
 
 
 async def test_datasets_are_answered_side_by_side(asking: Asking) -> None:
