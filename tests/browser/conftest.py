@@ -92,7 +92,7 @@ async def looked(city: City, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     patch = pytest.MonkeyPatch()
     patch.setattr(heartbeat, "EVERY_S", 0.5)  # a dead sector is noticed sooner, so that the tests wait less
     async with served(city, tmp_path_factory.mktemp("browser"), names) as found, async_playwright() as playwright:
-        await scene.furnish(found)
+        await scene.furnish(found, cells=PICTURES is not None)  # the README shows the map of the demo city
         expect.set_options(timeout=20_000)
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         made = Looked(found, browser)

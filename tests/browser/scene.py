@@ -17,11 +17,11 @@ STATIONS = {"430302": 68, "430304": 82, "430321": 45, "430381": 51, "430382": 28
 """Districts that measure, with a level of PM2.5 around which they stay."""
 
 
-async def furnish(city: Served) -> None:
-    """Areas, calls of the last day, air by the hour, inspections; the same ones each time but for the date."""
+async def furnish(city: Served, *, cells: bool) -> None:
+    """Areas, with or without polygons, calls of the last day, air by the hour, inspections; the same ones each time but for the date."""
     dice = random.Random(430300)
     now = datetime.now(UTC).replace(microsecond=0)
-    await city.send("PUT", "hub", "/areas", list(demo_areas(cells=False)), scope="hub:admin")
+    await city.send("PUT", "hub", "/areas", list(demo_areas(cells=cells)), scope="hub:admin")
     await calls(city, dice, now)
     await air(city, dice, now)
     if "food" in city.apps:

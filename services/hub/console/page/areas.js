@@ -28,7 +28,8 @@ export function nameOf(code) {
   const own = pick(found);
   const above = found.level === "town" ? byCode.get(found.district) : null;
   if (!above) return own;
-  return language() === "zh" ? `${pick(above)} ${own}` : `${short(found)}, ${short(above)}`;
+  if (language() === "zh") return `${pick(above)} ${own}`;
+  return `${short(found) === short(above) ? own : short(found)}, ${short(above)}`;
 }
 
 /** A name as it fits on the map and in a narrow table. */
