@@ -215,6 +215,18 @@ async def test_only_so_many_calls_go_to_one_source_at_once(sources: SourceClient
         assert await ask(sources, url) == b"{}"
 
 
+async def test_light_questions_find_a_place_however_many_heavy_ones_wait(sources: SourceClient) -> None:
+    async with listening(silent) as heavy, listening(saying(OK)) as url:
+        waiting = [asyncio.create_task(ask(sources, heavy, seconds=60)) for _ in range(3 * AT_ONCE)]
+        await asyncio.sleep(0.1)
+        started = time.monotonic()
+        assert await asyncio.gather(*(ask(sources, url, seconds=2) for _ in range(20))) == [b"{}"] * 20
+        assert time.monotonic() - started < 1.5
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
 async def test_private_addresses_are_asked_only_if_the_settings_allow_it() -> None:
     closed = SourceClient(private_addresses=False)
     async with listening(saying(OK)) as url:

@@ -7,11 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.hub.catalog.domain import Source
 from services.hub.federation.ask import Target, ask_all, target, targets
 from services.hub.federation.crowd import Crowd
+from services.hub.federation.described import check_described
 from services.hub.federation.domain import SourceUnsound, agreeing, check_answered, coverage_of, failed, passed_on, speaks_for
 from services.hub.federation.kept import Answered
 from services.hub.federation.kept_own import own_states, own_versions
@@ -148,6 +150,10 @@ def _read(source: Source, dataset: str, content: bytes, question: Question, elap
         states = wire.read_states(content, question=question)
     except BrokenStates as error:
         raise SourceUnsound(error.detail) from error
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        raise SourceUnsound(f"{source.name} sent states that cannot be read: {str(error)[:200]}") from error
+    if (offer := source.offers.get(dataset)) is not None:
+        check_described(source.name, states.layout, offer.declared)
     if any(answer.dataset != dataset for answer in states.answers) or not speaks_for(source, [answer.source for answer in states.answers]):
         raise SourceUnsound(f"{source.name} answered in another's name or of another dataset.")
     given = [answer for answer in states.answers if answer.status in ("ok", "stale")]

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Hashable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from shared.passage import Passage
 from shared.source_failures import SourceBusy, SourceDenied, SourceFailure, SourceTimeout
@@ -110,10 +110,24 @@ class Kept(Generic[Value]):
                 self._flights[key] = flight
             joined = not mine
             try:
-                return await _landed(flight, passage, source), joined
+                return await self._landed(key, flight, passage, source), joined
             except SourceFailure as failure:
                 if mine or passage.remaining_s <= 0 or not _others_fault(failure, flight, passage):
                     raise
+
+    async def _landed(self, key: Hashable, flight: Flight[Value], passage: Passage, source: str) -> Answered[Value]:
+        flight.waiting += 1
+        given_s = passage.remaining_s
+        try:
+            async with asyncio.timeout(given_s):
+                return await asyncio.shield(flight.task)
+        except TimeoutError as error:
+            raise SourceTimeout(f"{source} did not answer within {given_s * 1000:.0f} ms.") from error
+        finally:
+            flight.waiting -= 1
+            if not flight.waiting and not flight.task.done():
+                flight.task.cancel()
+                self._over(key, flight.task)
 
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[Answered[Value]]]) -> Answered[Value]:
         me = asyncio.current_task()
@@ -122,22 +136,12 @@ class Kept(Generic[Value]):
             self.keep(key, answered)
             return answered
         finally:
-            if (flight := self._flights.get(key)) is not None and flight.task is me:
-                del self._flights[key]
+            self._over(key, me)
 
-
-async def _landed(flight: Flight[Value], passage: Passage, source: str) -> Answered[Value]:
-    flight.waiting += 1
-    given_s = passage.remaining_s
-    try:
-        async with asyncio.timeout(given_s):
-            return await asyncio.shield(flight.task)
-    except TimeoutError as error:
-        raise SourceTimeout(f"{source} did not answer within {given_s * 1000:.0f} ms.") from error
-    finally:
-        flight.waiting -= 1
-        if not flight.waiting and not flight.task.done():
-            flight.task.cancel()
+    def _over(self, key: Hashable, task: asyncio.Task[Any] | None) -> None:
+        """Nobody joins a request that has ended, or is being given up."""
+        if (flight := self._flights.get(key)) is not None and flight.task is task:
+            del self._flights[key]
 
 
 def _others_fault(failure: SourceFailure, flight: Flight[Value], passage: Passage) -> bool:

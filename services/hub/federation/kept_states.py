@@ -28,7 +28,7 @@ from shared.datasets.aggregate.states import States
 from shared.datasets.coverage import SourceAnswer
 from shared.datasets.versions import AS_OF_HEADER, VERSION_HEADER
 from shared.passage import Passage, starting
-from shared.source_failures import SourceDenied, SourceFailure, SourceRefused, SourceTimeout
+from shared.source_failures import SourceDenied, SourceFailure, SourceRefused, SourceSkipped, SourceTimeout
 
 FRESH_S = 1.0
 """Who says `max_age` is given without asking what was true so short a time ago, or less if `max_age` is less."""
@@ -167,6 +167,10 @@ class KeptStates:
             if wanted.passage.remaining_s > CHECK_S:
                 return None  # who has more time than that asks for the whole answer
             raise
+        except SourceSkipped:
+            raise
+        except SourceFailure:
+            return None  # asked for the answer itself, it may do better, or says in its own words why not
 
     async def _ask_versions(self, source: Source) -> Versions | None:
         asked = time.monotonic()
