@@ -38,7 +38,7 @@ class Compiled:
 def compile_rows(question: Question, layout: Layout, view: View) -> Compiled:
     """Answer from the rows of the view: a single pass groups them, whatever the number of measures and sketches."""
     source, rolled = source_of(layout, view)
-    keys = [key(dimension, layout.tz, view, rolled).label(f"k{place}") for place, dimension in enumerate(layout.dimensions)]
+    keys = [key(dimension, layout.tz, view, rolled, question.from_).label(f"k{place}") for place, dimension in enumerate(layout.dimensions)]
     needed = set(layout.computed_as().values())
     states = {name: state for measure in layout.measures for name, state in scalar_states(measure, view).items() if name in needed}
     sketches = sketches_of(layout)
@@ -63,14 +63,14 @@ def source_of(layout: Layout, view: View) -> tuple[FromClause, FromClause]:
     return view.source.outerjoin(rolled, rolled.c.code == view.columns[view.area.name]), rolled
 
 
-def key(dimension: Dimension, tz: str, view: View, rolled: FromClause) -> ColumnElement[Any]:
+def key(dimension: Dimension, tz: str, view: View, rolled: FromClause, since: datetime | None = None) -> ColumnElement[Any]:
     """The expression whose values are the dimension's. `lay_out` has seen to it that the view has areas and times if they are asked."""
     kind, separator, part = dimension.of.partition(":")
     if kind == "area" and separator and view.area:
         code: ColumnElement[Any] = view.columns[view.area.name]
         return rolled_up(AreaLevel(part), code, rolled)
     if kind == "time" and separator and view.time:
-        return cut(view.columns[view.time.name], view.time, part, tz)
+        return cut(view.columns[view.time.name], view.time, part, tz, since)
     return plain(*view.named(dimension.of))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Date, DateTime, Double, Integer, case, cast, func, literal, literal_column
+from sqlalchemy import BigInteger, Column, ColumnElement, Date, DateTime, Double, Integer, case, cast, func, literal, literal_column
 from sqlalchemy import Interval as SqlInterval
 from sqlalchemy import Text as SqlText
 
@@ -22,8 +23,11 @@ def plain(field: Field, column: ColumnElement[Any]) -> ColumnElement[Any]:
     return cast(column, _TYPES[field.type]) if field.type in _TYPES else column
 
 
-def cut(column: ColumnElement[Any], field: Field, unit: str, tz: str) -> ColumnElement[Any]:
-    """The instant at which the minute, hour, day, ISO week, month or year of a time begins in a zone. A date begins at its midnight there."""
+def cut(column: ColumnElement[Any], field: Field, unit: str, tz: str, since: datetime | None = None) -> ColumnElement[Any]:
+    """The instant at which the minute, hour, day, ISO week, month or year of a time begins in a zone. A date begins at its midnight there.
+
+    `since` says that no earlier time occurs, as is known of most questions: the zone's rules need not be looked at then.
+    """
     if field.type == "date":
         return func.timezone(tz, func.date_trunc(unit, cast(column, DateTime())))
     by_rules = func.date_trunc(unit, column, tz)
@@ -35,6 +39,8 @@ def cut(column: ColumnElement[Any], field: Field, unit: str, tz: str) -> ColumnE
     else:
         offset = literal(found.offset, SqlInterval)
         by_arithmetic = func.timezone(offset, func.date_trunc(unit, func.timezone(offset, column)))
+    if since is not None and since >= found.since:
+        return by_arithmetic
     return case((column >= literal(found.since, _INSTANT), by_arithmetic), else_=by_rules)
 
 
@@ -44,7 +50,7 @@ def scalar_states(measure: Measure, view: View) -> dict[str, ColumnElement[Any]]
         return {f"{measure.name}.count": func.count()}
     field, column = view.named(measure.field)
     value = column if isinstance(column.type, Integer) else plain(field, column)
-    count = func.count(value)
+    count = func.count() if never_null(column, view) else func.count(value)
     states: dict[str, ColumnElement[Any]]
     match measure.fn:
         case "sum" | "avg":
@@ -60,6 +66,11 @@ def scalar_states(measure: Measure, view: View) -> dict[str, ColumnElement[Any]]
         case _:
             states = {"count": count}
     return {f"{measure.name}.{kind}": state for kind, state in states.items()}
+
+
+def never_null(column: ColumnElement[Any], view: View) -> bool:
+    """Whether the column has a value in every row: then counting rows counts it too."""
+    return isinstance(column, Column) and not column.nullable and column.table is view.source
 
 
 def gathered(measure: Measure, value: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -8,6 +8,7 @@ Chan, Golub and LeVeque (1979) over all sources of a group at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,13 +33,19 @@ class _Groups:
     def __init__(self, table: pa.Table, names: Sequence[str]) -> None:
         self.table = table
         self.codes, self.first, self.count = group_codes(table, names)
-        order = np.argsort(self.codes, kind="stable")
-        self.ascending = self.codes[order]
-        self._order = pa.array(order)
+
+    @cached_property
+    def _order(self) -> NDArray[np.int64]:
+        return np.argsort(self.codes, kind="stable")
+
+    @cached_property
+    def ascending(self) -> NDArray[np.int64]:
+        """The groups in the order of `together`."""
+        return self.codes[self._order]
 
     def together(self, name: str) -> pa.ChunkedArray:
         """A column with the rows of each group together; `ascending` are their groups."""
-        return self.table[name].take(self._order)
+        return self.table[name].take(pa.array(self._order))
 
     def integers(self, name: str) -> NDArray[np.int64]:
         """The sum of an integer state over each group."""

@@ -47,7 +47,7 @@ def _words(text: str) -> Words:
     return Words(text, text)
 
 
-TABLES = ((), ("area:district",), ("area:town", "time:week"), ("area:district", "time:day", "kind"))
+TABLES: tuple[tuple[str, ...], ...] = ((), ("area:district",), ("area:town", "time:week"), ("area:district", "time:day", "kind"))
 VISITS = Dataset(
     id="clinic.visits",
     title=_words("Visits"),
@@ -297,7 +297,7 @@ def test_every_pair_of_tables_is_protected_alike() -> None:
     """Two ways to the same group, directly and as a sum of smaller cells, differ by noise: nothing of it cancels."""
     rows = singles(900, 1)
     answered = shown(cells_of(rows))
-    totals = {by: sum(value for (of, _), value in answered.items() if of == by) for by in TABLES}
+    totals: dict[tuple[str, ...], int] = {by: sum(value for (of, _), value in answered.items() if of == by) for by in TABLES}
     assert len(set(totals.values())) == len(TABLES)
     for one, other in itertools.combinations(TABLES, 2):
         assert abs(totals[one] - totals[other]) <= AT_MOST * (len([1 for by, _ in answered if by == one]) + len([1 for by, _ in answered if by == other]))
