@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, func, literal, literal_column, select
+import orjson
+from sqlalchemy import CTE, ColumnElement, Select, Table, Text, cast, func, literal, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import NullType
 
 from services.worksafety.card.domain import EARTH_M, Around, around
 from services.worksafety.models import enterprises, grades, inventories, outlines, releases, sites, substances, units
@@ -15,6 +19,7 @@ from shared.places import covers
 MOST = 200
 """Most sites and most releases that a card lists, the nearest."""
 _SUBSTANCE = ("code", "cas", "un", "name_zh", "name_en", "classes", "guide", "dense_gas")
+_HELD = ("id", "site", "unit", "substance", "q_now", "q_design", "counted_at")
 _RELEASE = ("site", "substance", "un", "name_zh", "name_en", "rate_kg_s", "amount_kg", "began_at", "revision")
 _OUTLINE = (
     *("revision", "method", "source", "valid", "isolation_m", "protective_m", "wind_from_deg", "wind_speed_m_s"),
@@ -24,19 +29,64 @@ _OUTLINE = (
 
 async def near(connection: AsyncConnection, lon: float, lat: float, radius_m: float, caller: Caller) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Sites and open releases within the radius, nearest first, one more than `MOST` if there are more; in one query."""
-    row = (await connection.execute(card_query(lon, lat, radius_m, caller))).one()
-    return row.sites or [], row.releases or []
+    lists = _lists(lon, lat, radius_m, caller)
+    row = (await connection.execute(_one_row(lists))).one()
+    found = {name: [dict(zip(rows.selected_columns.keys(), each, strict=True)) for each in row._mapping[name] or ()] for name, rows in lists.items()}
+    escaping = [release | {"outline": orjson.loads(release["outline"]) if release["outline"] else None} for release in found["releases"]]
+    return put_together(found["sites"], found["units"], found["held"], found["substances"]), escaping
+
+
+def put_together(
+    sites: Sequence[Mapping[str, Any]], units: Sequence[Mapping[str, Any]], held: Sequence[Mapping[str, Any]], substances: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The sites with their `units` and `substances`, each in the order of ids."""
+    described = {each["code"]: each for each in substances}
+    units_of: dict[str, list[dict[str, Any]]] = {site["id"]: [] for site in sites}
+    held_of: dict[str, list[dict[str, Any]]] = {site["id"]: [] for site in sites}
+    for unit in sorted(units, key=itemgetter("unit")):
+        units_of[unit["site"]].append(_without(unit, "site"))
+    for each in sorted(held, key=itemgetter("id")):
+        held_of[each["site"]].append(dict(described[each["substance"]]) | _without(each, "site", "id", "substance"))
+    return [{**site, "units": units_of[site["id"]], "substances": held_of[site["id"]]} for site in sites]
+
+
+def _without(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
 
 
 def card_query(lon: float, lat: float, radius_m: float, caller: Caller) -> Select[Any]:
-    """One row: `sites` and `releases` as JSON, null where there are none."""
+    """One row of arrays of rows, null where there is nothing: `sites`, their `units` and what they `held`, its `substances`, and `releases`.
+
+    Flat lists, put together afterwards, and as rows, not JSON: that costs half as much as lists within lists.
+    """
+    return _one_row(_lists(lon, lat, radius_m, caller))
+
+
+def _lists(lon: float, lat: float, radius_m: float, caller: Caller) -> dict[str, Select[Any]]:
     box = around(lon, lat, radius_m)
-    shown_sites = _sites(lon, lat, radius_m, box, caller).subquery("shown_sites")
-    shown_releases = _releases(lon, lat, radius_m, box, caller).subquery("shown_releases")
-    return select(
-        select(func.json_agg(literal_column("shown_sites"))).select_from(shown_sites).scalar_subquery().label("sites"),
-        select(func.json_agg(literal_column("shown_releases"))).select_from(shown_releases).scalar_subquery().label("releases"),
-    )
+    near_by = _sites(lon, lat, radius_m, box, caller)
+    owned = select(near_by, enterprises.c.name.label("enterprise_name")).outerjoin(enterprises, enterprises.c.id == near_by.c.enterprise)
+    graded = select(units.c.site, units.c.id.label("unit"), units.c.name, units.c.kind, grades.c.grade, grades.c.r, grades.c.edition)
+    graded = graded.join(near_by, units.c.site == near_by.c.id).outerjoin(grades, grades.c.unit == units.c.id)
+    stored = select(*(inventories.c[name] for name in _HELD)).join(near_by, inventories.c.site == near_by.c.id).cte("stored").prefix_with("MATERIALIZED")
+    known = select(*(substances.c[name] for name in _SUBSTANCE)).where(substances.c.code.in_(select(stored.c.substance)))
+    return {
+        "sites": owned.order_by(near_by.c.distance_m, near_by.c.id),
+        "units": graded,
+        "held": select(stored),
+        "substances": known,
+        "releases": _releases(lon, lat, radius_m, box, caller),
+    }
+
+
+def _one_row(lists: Mapping[str, Select[Any]]) -> Select[Any]:
+    return select(*(_listed(rows, name) for name, rows in lists.items()))
+
+
+def _listed(rows: Select[Any], name: str) -> ColumnElement[Any]:
+    """The rows of a query as an array of records."""
+    row = f"shown_{name}"
+    return select(func.array_agg(literal_column(row), type_=NullType())).select_from(rows.subquery(row)).scalar_subquery().label(name)
 
 
 def _within(table: Table, box: Around) -> ColumnElement[bool]:
@@ -46,30 +96,17 @@ def _within(table: Table, box: Around) -> ColumnElement[bool]:
 
 def _distance(table: Table, lon: float, lat: float) -> ColumnElement[float]:
     """Haversine, metres."""
-    half = func.power(func.sind((table.c.lat - lat) / 2), 2) + func.power(func.sind((table.c.lon - lon) / 2), 2) * func.cosd(table.c.lat) * func.cosd(
+    half = func.power(func.sind((table.c.lat - lat) / 2.0), 2) + func.power(func.sind((table.c.lon - lon) / 2.0), 2) * func.cosd(table.c.lat) * func.cosd(
         literal(lat)
     )
     return 2 * EARTH_M * func.asin(func.sqrt(func.least(half, 1)))
 
 
-def _sites(lon: float, lat: float, radius_m: float, box: Around, caller: Caller) -> Select[Any]:
+def _sites(lon: float, lat: float, radius_m: float, box: Around, caller: Caller) -> CTE:
     columns = [sites.c[name] for name in ("id", "name", "enterprise", "exposed", "area", "lon", "lat")]
     found = select(*columns, _distance(sites, lon, lat).label("distance_m")).where(_within(sites, box), covers(caller, sites.c.area)).subquery("found")
-    graded = select(units.c.id.label("unit"), units.c.name, units.c.kind, grades.c.grade, grades.c.r, grades.c.edition)
-    graded = graded.outerjoin(grades, grades.c.unit == units.c.id).where(units.c.site == found.c.id).order_by(units.c.id).correlate(found)
-    held = select(inventories.c.unit, *(substances.c[name] for name in _SUBSTANCE), *(inventories.c[name] for name in ("q_now", "q_design", "counted_at")))
-    held = held.join(substances, substances.c.code == inventories.c.substance).where(inventories.c.site == found.c.id).order_by(inventories.c.id)
-    return (
-        select(
-            found,
-            select(enterprises.c.name).where(enterprises.c.id == found.c.enterprise).scalar_subquery().label("enterprise_name"),
-            _listed(graded, "graded").label("units"),
-            _listed(held.correlate(found), "held").label("substances"),
-        )
-        .where(found.c.distance_m <= radius_m)
-        .order_by(found.c.distance_m, found.c.id)
-        .limit(MOST + 1)
-    )
+    nearest = select(found).where(found.c.distance_m <= radius_m).order_by(found.c.distance_m, found.c.id).limit(MOST + 1)
+    return nearest.cte("near_by").prefix_with("MATERIALIZED")
 
 
 def _releases(lon: float, lat: float, radius_m: float, box: Around, caller: Caller) -> Select[Any]:
@@ -81,14 +118,9 @@ def _releases(lon: float, lat: float, radius_m: float, box: Around, caller: Call
     found = open_ones.subquery("escaping")
     newest = select(*(outlines.c[name] for name in _OUTLINE)).where(outlines.c.release == found.c.release).correlate(found).lateral("newest")
     return (
-        select(found, func.to_json(literal_column("newest")).label("outline"))
+        select(found, cast(func.to_json(literal_column("newest")), Text).label("outline"))
         .outerjoin(newest, literal(True))
         .where(found.c.distance_m <= radius_m)
         .order_by(found.c.distance_m, found.c.release)
         .limit(MOST + 1)
     )
-
-
-def _listed(rows: Select[Any], name: str) -> ColumnElement[Any]:
-    """The rows of a correlated query as a JSON array."""
-    return select(func.coalesce(func.json_agg(literal_column(name)), literal_column("'[]'::json"))).select_from(rows.subquery(name)).scalar_subquery()
