@@ -52,7 +52,8 @@ class AsyncClient:
     @classmethod
     def local(cls, folder: str | Path | None = None, *, client: str = "analyst", deadline_s: float = 30.0) -> Self:
         """A client of the city that `make run` runs on this machine: `Client.local()`."""
-        return cls(**credentials(folder, client), deadline_s=deadline_s)
+        url, client_id, secret = credentials(folder, client)
+        return cls(url, client_id=client_id, client_secret=secret, deadline_s=deadline_s)
 
     async def collections(self) -> list[Collection]:
         """The datasets that exist for you, by id."""
@@ -60,7 +61,7 @@ class AsyncClient:
 
     async def schema(self, dataset: str) -> dict[str, Any]:
         """JSON Schema of a dataset's fields, with units, definitions and labels."""
-        return await self._run(asked_json(self._session, Ask(f"/collections/{dataset}/schema")))  # type: ignore[no-any-return]
+        return await self._run(asked_json(self._session, Ask(f"/collections/{dataset}/schema")))
 
     async def aggregate(
         self,
@@ -89,7 +90,7 @@ class AsyncClient:
 
     async def explain(self, sql: str, **options: Unpack[SqlOptions]) -> dict[str, Any]:
         """What each source would be asked for this SQL, instead of an answer."""
-        return await self._run(asked_json(self._session, question(self._session, "/sql", sql_body(sql, options, explain=True))))  # type: ignore[no-any-return]
+        return await self._run(asked_json(self._session, question(self._session, "/sql", sql_body(sql, options, explain=True))))
 
     async def records(self, dataset: str, *, limit: int | None = None, **chosen: Unpack[Chosen]) -> Answer:
         """Rows of all sources as one answer: all of them, or the first `limit`."""

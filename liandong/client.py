@@ -62,7 +62,8 @@ class Client:
     @classmethod
     def local(cls, folder: str | Path | None = None, *, client: str = "analyst", deadline_s: float = 30.0) -> Self:
         """A client of the city that `make run` runs on this machine: `Client.local()`."""
-        return cls(**credentials(folder, client), deadline_s=deadline_s)
+        url, client_id, secret = credentials(folder, client)
+        return cls(url, client_id=client_id, client_secret=secret, deadline_s=deadline_s)
 
     def collections(self) -> list[Collection]:
         """The datasets that exist for you, by id."""
@@ -70,7 +71,7 @@ class Client:
 
     def schema(self, dataset: str) -> dict[str, Any]:
         """JSON Schema of a dataset's fields, with units, definitions and labels."""
-        return self._run(asked_json(self._session, Ask(f"/collections/{dataset}/schema")))  # type: ignore[no-any-return]
+        return self._run(asked_json(self._session, Ask(f"/collections/{dataset}/schema")))
 
     def aggregate(
         self,
@@ -98,7 +99,7 @@ class Client:
 
     def explain(self, sql: str, **options: Unpack[SqlOptions]) -> dict[str, Any]:
         """What each source would be asked for this SQL, instead of an answer."""
-        return self._run(asked_json(self._session, question(self._session, "/sql", sql_body(sql, options, explain=True))))  # type: ignore[no-any-return]
+        return self._run(asked_json(self._session, question(self._session, "/sql", sql_body(sql, options, explain=True))))
 
     def records(self, dataset: str, *, limit: int | None = None, **chosen: Unpack[Chosen]) -> Answer:
         """Rows of all sources as one answer: all of them, or the first `limit`."""

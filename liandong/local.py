@@ -9,13 +9,13 @@ from pathlib import Path
 from liandong.problems import Unavailable
 
 
-def credentials(folder: str | Path | None, client: str) -> dict[str, str]:
-    """What a client of the city needs, from `run.json` in its folder: VAR_DIR, or `var` here. It is there while the city is ready."""
+def credentials(folder: str | Path | None, client: str) -> tuple[str, str, str]:
+    """The hub's address, and a client's id and secret, from `run.json` in its folder: VAR_DIR, or `var` here. It is there while the city is ready."""
     file = Path(folder or os.environ.get("VAR_DIR") or "var") / "run.json"
     try:
         run = json.loads(file.read_text(encoding="utf-8"))
         known = run["clients"][client]
-        return {"url": run["services"]["hub"]["url"], "client_id": known["id"], "client_secret": known["secret"]}
+        return run["services"]["hub"]["url"], known["id"], known["secret"]
     except FileNotFoundError as error:
         raise Unavailable(f"No city is ready here: there is no {file}. Start one with `make run`, or name its folder.") from error
     except KeyError as error:

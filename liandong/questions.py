@@ -78,7 +78,7 @@ class SqlOptions(TypedDict, total=False):
 
 def sql_body(sql: str, options: SqlOptions, **more: Any) -> dict[str, Any]:
     """The SQL question as the contract has it."""
-    plain = {name: dict(value) if isinstance(value, Mapping) else list(value) if name == "params" else _plain(name, value) for name, value in options.items()}
+    plain = {name: _plain(name, value) for name, value in options.items() if value is not None}
     return {"sql": sql, **plain, **more}
 
 
@@ -102,7 +102,9 @@ def frame_of(frame: Frame) -> dict[str, Any]:
 def _plain(name: str, value: Any) -> Any:
     if name in ("start", "until", "known_at"):
         return moment(value)
-    return list(value) if name in ("bbox", "sortby", "sources") else value
+    if name == "params" and isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if name in ("bbox", "sortby", "sources", "params") else value
 
 
 def measures_of(measures: Measures) -> dict[str, dict[str, Any]]:

@@ -31,7 +31,7 @@ async def run(folder: Path, rows: int, chosen: frozenset[str], rounds: int, prof
     table = Table()
     under = ["-m", "bench.sampler", str(profile)] if profile else []
     async with stand(folder, rows, chosen, under) as made, foreign(made.admin_url, made.reader_urls) as fdw:
-        with duckdb(folder, made.reader_urls) if chosen & {"groups", "rollups", "join"} else nullcontext() as duck:
+        with duckdb(folder, made.reader_urls) as duck:
             for part in (part for part in PARTS if part in chosen):
                 match part:
                     case "small":

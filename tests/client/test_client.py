@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +14,7 @@ import polars as pl
 import pytest
 
 from liandong import AsyncClient, Client, IncompleteAnswer, InvalidQuestion, NotSignedIn, NotThere, SourcesFailed
+from ops.services import ROOT
 from tests.city import City
 from tests.client.asking import Asking
 from tests.hub.events.receiving import append, entry
@@ -142,11 +145,16 @@ async def test_events_go_on_where_the_connection_broke(asking: Asking, hub: Fede
 
 
 def test_both_clients_have_the_same_methods() -> None:
-    waiting, other = ({name: method for name, method in vars(kind).items() if not name.startswith("_")} for kind in (Client, AsyncClient))
+    waiting, other = ({name: getattr(kind, name) for name in vars(kind) if not name.startswith("_")} for kind in (Client, AsyncClient))
     assert waiting.keys() == other.keys()
     for name, method in waiting.items():
         assert inspect.signature(method).parameters.keys() == inspect.signature(other[name]).parameters.keys(), name
         assert method.__doc__ == other[name].__doc__, name
+
+
+def test_it_loads_nothing_of_the_city_and_no_table_library_before_it_is_asked() -> None:
+    said = "import sys, liandong; print([name for name in ('shared', 'services', 'ops', 'pandas', 'polars', 'pydantic', 'sqlalchemy') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", said], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
 def _form(credentials: dict[str, str]) -> dict[str, str]:

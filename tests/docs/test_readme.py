@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,8 +40,14 @@ def test_the_readme_works_one_command_after_another(running_city: RunningCity) -
     assert [float(mean) for mean in means] == [80, 180], "now, and as it was known before the correction"
 
 
-@pytest.mark.parametrize("page", SERVICES, ids=lambda page: str(page.stem))
-def test_the_page_of_a_service_works_on_the_demo_city(running_city: RunningCity, page: Path, tmp_path: Path) -> None:
+def test_the_notebook_runs_on_the_demo_city(running_city: RunningCity) -> None:
+    command = [sys.executable, "-c", EXECUTE, str(ROOT / "docs" / "analysis.ipynb")]
+    done = subprocess.run(command, env=running_city.environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("page", [*SERVICES, ANALYSTS], ids=lambda page: str(page.stem))
+def test_a_page_works_on_the_demo_city_on_the_demo_city(running_city: RunningCity, page: Path, tmp_path: Path) -> None:
     assert run("\n".join(commands(page)), tmp_path, running_city)
 
 
