@@ -108,7 +108,7 @@ async def test_datasets_are_answered_side_by_side(asking: Asking) -> None:
     answer = await asking.call(
         "across", parts, by={"district": "area:district"}, sources=[*BOTH, "430300/air"], start=datetime(2026, 11, 1, tzinfo=UTC), **PATIENT
     )
-    assert answer.table.column_names == ["district", "fires.calls", "air.worst"]
+    assert answer.table.column_names == ["district", "fires.calls", "air.worst", "fires.status", "air.status"]
     assert answer.to_pandas()["fires.calls"].sum() == sum(row["kind"] != "rescue" for row in FIRE + PORT)
 
 

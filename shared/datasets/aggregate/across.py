@@ -72,7 +72,7 @@ def _kind(of: str, dataset: Dataset, fields: Mapping[str, Field]) -> str | None:
 
 
 def side_by_side(parts: Mapping[str, Finished], standing: Mapping[str, Standing] | None = None) -> Finished:
-    """One row per cell that any part has, columns `part.measure` and `part.status` (`STATUSES`).
+    """One row per cell that any part has, columns `part.measure` and, after all of these, `part.status` (`STATUSES`).
 
     Where a part has no rows, counts are 0 if that is certain (`empty`) and everything else is null. Rows are in the order of the
     dimensions; `select_rows` filters, sorts and limits them. Raises `InvalidDimension` if the parts do not share their dimensions.
@@ -83,14 +83,15 @@ def side_by_side(parts: Mapping[str, Finished], standing: Mapping[str, Standing]
     cells = _cells(parts, [dimension.name for dimension in first.dimensions])
     columns: dict[str, Any] = {dimension.name: cells.dimensions[dimension.name] for dimension in first.dimensions}
     described: list[Mapping[str, Any]] = [dimension.column() for dimension in first.dimensions]
+    statuses = {name: _status(part, (standing or {}).get(name, Standing()), cells, name) for name, part in parts.items()}
     for name, part in parts.items():
-        status = _status(part, (standing or {}).get(name, Standing()), cells, name)
         place = pa.array(cells.shown[name], mask=cells.shown[name] < 0)
         for column in part.columns[len(first.dimensions) :]:
             values = part.table[column["name"]].take(place).combine_chunks()
-            known = pa.array(status == "empty")
+            known = pa.array(statuses[name] == "empty")
             columns[f"{name}.{column['name']}"] = _with_zeros(values, known) if column["fn"] in _COUNTS else values
             described.append({**column, "name": f"{name}.{column['name']}"})
+    for name, status in statuses.items():
         columns[f"{name}.status"] = pa.array(status.tolist(), pa.string())
         described.append({"name": f"{name}.status", "type": "string", "role": "status", "of": name})
     joined = Finished(first.dimensions, tuple(described), pa.table(columns), first.tz, sum(part.suppressed for part in parts.values()))

@@ -151,10 +151,10 @@ async def test_across_puts_datasets_side_by_side_and_tells_empty_cells(city_of_t
             "by": {"district": "area:district"},
         }
     )
-    assert [column["name"] for column in answer.json()["columns"]] == ["district", "fires.calls", "fires.status", "air.pm", "air.status"]
+    assert [column["name"] for column in answer.json()["columns"]] == ["district", "fires.calls", "air.pm", "fires.status", "air.status"]
     values = {area: [row["value"] for row in AIR if row["area"] == area] for area in {row["area"] for row in ALL}}
     means = {area: pytest.approx(statistics.fmean(found)) if found else None for area, found in values.items()}
-    expected = [[area, sum(row["area"] == area for row in ALL), "ok", means[area], "ok" if values[area] else "empty"] for area in sorted(values)]
+    expected = [[area, sum(row["area"] == area for row in ALL), means[area], "ok", "ok" if values[area] else "empty"] for area in sorted(values)]
     assert answer.json()["rows"] == expected
     assert None in means.values()
     assert statuses(answer) == {"430300/brigade": "ok", "430300/harbour": "ok", "430300/air": "ok"}
@@ -184,7 +184,7 @@ async def test_the_hubs_own_datasets_join_in(city_of_two: Federation) -> None:
         }
     )
     assert answer.status_code == 200, answer.text
-    assert answer.json()["rows"][0][:2] == [len(ALL), "ok"]
+    assert answer.json()["rows"][0][0] == len(ALL)
     assert statuses(answer)["430300/hub"] == "ok"
 
 

@@ -195,8 +195,8 @@ async def test_across_keeps_the_place_of_a_dataset_nobody_answered_for(beside_a_
         source.url, beside_a_liar[1].spoil = address, spoilt
         made.app.state.runtime.own.client.forget("430300/brigade")
     assert answered.status_code == 200, answered.text
-    assert [column["name"] for column in answered.json()["columns"]] == ["places.n", "places.status", "fires.calls", "fires.mean", "fires.status"]
-    assert answered.json()["rows"] == [[0, "ok", None, None, "unanswered"]]
+    assert [column["name"] for column in answered.json()["columns"]] == ["places.n", "fires.calls", "fires.mean", "places.status", "fires.status"]
+    assert answered.json()["rows"] == [[0, None, None, "ok", "unanswered"]]
     assert entry(answered, "430300/brigade")["status"] == "error"
 
 

@@ -107,7 +107,7 @@ async def test_across_datasets_each_asks_those_named_that_have_it(peered: Peered
     parts = {name: {"dataset": of, "measures": {"n": {"fn": "count"}}} for name, of in (("fires", "fire.calls"), ("air", "air.readings"))}
     asked = {"across": parts, "sources": [PEER, "430300/air"], "deadline_ms": 20_000}
     answer = await peered.ask("POST", "/aggregate", json=asked)
-    assert answer.json()["rows"] == [[30, 10]], answer.text
+    assert answer.json()["rows"] == [[30, 10, "ok", "ok"]], answer.text
     missing = await peered.ask("POST", "/aggregate", json={**asked, "sources": [PEER]})
     assert (missing.status_code, missing.json()["pointer"]) == (400, "/across/air/dataset")
 
