@@ -17,6 +17,12 @@ from tests.ops.running_city import RunningCity, free_port_base
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.md")), *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY"))]
 ENGLISH = [page for page in PAGES if page.with_suffix("").with_suffix(".zh-CN.md").exists() and not page.name.endswith(".zh-CN.md")]
 SERVICES = [page for page in ENGLISH if (page.parent.name == "services" and page.stem != "intercity") or page.stem == "governance"]
+ANALYSTS = ROOT / "docs" / "analysts.md"
+EXECUTE = """
+import nbformat, sys
+from nbclient import NotebookClient
+NotebookClient(nbformat.read(sys.argv[1], as_version=4), timeout=120).execute()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +53,7 @@ def test_the_notebook_runs_on_the_demo_city(running_city: RunningCity) -> None:
 
 
 @pytest.mark.parametrize("page", [*SERVICES, ANALYSTS], ids=lambda page: str(page.stem))
-def test_a_page_works_on_the_demo_city_on_the_demo_city(running_city: RunningCity, page: Path, tmp_path: Path) -> None:
+def test_a_page_works_on_the_demo_city(running_city: RunningCity, page: Path, tmp_path: Path) -> None:
     assert run("\n".join(commands(page)), tmp_path, running_city)
 
 
