@@ -8,7 +8,7 @@ import time
 import pytest
 
 from services.hub.federation.crowd import MOST_EACH, Crowd
-from services.hub.federation.kept import Answered, Kept, SharedChecks
+from services.hub.federation.kept import PATIENCE_S, Answered, Kept, SharedChecks
 from shared.errors import TooMany, Unavailable
 from shared.passage import starting
 from shared.source_failures import SourceDenied, SourceFailure, SourceTimeout
@@ -111,6 +111,29 @@ async def test_a_look_begins_after_whoever_asks_for_it_and_serves_all_who_came_b
     assert all(isinstance(seen, SourceFailure) or seen[0] >= came for came, seen in found)
     assert looks <= 6
     assert any(isinstance(seen, SourceFailure) for _, seen in found)
+
+
+async def test_a_look_that_hangs_holds_nobody_up_for_long() -> None:
+    checks: SharedChecks[str] = SharedChecks()
+    hanging = asyncio.Event()
+
+    async def hang() -> str:
+        hanging.set()
+        await asyncio.sleep(60)
+        return "never"
+
+    async def quick() -> str:
+        return "quick"
+
+    patient = asyncio.create_task(checks.get("430300/fire", hang))
+    await hanging.wait()
+    started = time.monotonic()
+    assert await checks.get("430300/fire", quick) == "quick"
+    assert PATIENCE_S - 0.1 < time.monotonic() - started < PATIENCE_S + 1
+    patient.cancel()
+    started = time.monotonic()
+    assert await checks.get("430300/fire", quick) == "quick"
+    assert time.monotonic() - started < 0.3, "what nobody waits for is given up"
 
 
 async def test_more_questions_than_the_hub_takes_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +14,8 @@ from shared.passage import Passage
 from shared.source_failures import SourceBusy, SourceDenied, SourceFailure, SourceTimeout
 
 Value = TypeVar("Value")
+PATIENCE_S = 0.5
+"""How long a look waits for the one before it."""
 LARGEST_SHARE = 8
 """An answer that takes more than this part of the room is not kept."""
 
@@ -148,41 +150,53 @@ def _others_fault(failure: SourceFailure, flight: Flight[Value], passage: Passag
     return isinstance(failure, SourceDenied) or (isinstance(failure, (SourceTimeout, SourceBusy)) and flight.ends < passage.ends)
 
 
+@dataclass(slots=True, eq=False)
+class Look(Generic[Value]):
+    """A look under way or to come, and how many wait for it."""
+
+    task: asyncio.Task[Value] = field(init=False)
+    waiting: int = 0
+
+
 class SharedChecks(Generic[Value]):
     """One look at a source for all who want to know how it is now.
 
-    A look that began before somebody came tells nothing of what happened since; so whoever comes while one is under way shares the next.
+    A look that began before somebody came tells nothing of what happened since; so whoever comes while one is under way shares the next. That
+    waits for the one before it, but no longer than `PATIENCE_S`; a look that nobody waits for any more is given up.
     """
 
     def __init__(self) -> None:
-        self._running: dict[str, asyncio.Task[Value]] = {}
-        self._next: dict[str, asyncio.Task[Value]] = {}
+        self._running: dict[str, Look[Value]] = {}
+        self._next: dict[str, Look[Value]] = {}
 
-    async def get(self, name: str, look: Callable[[], Awaitable[Value]]) -> Value:
+    async def get(self, name: str, make: Callable[[], Awaitable[Value]]) -> Value:
         """What a look that began after this call finds; raises what it raises."""
-        if (task := self._next.get(name)) is None:
-            before = self._running.get(name)
-            task = asyncio.create_task(self._after(name, before, look))
-            task.add_done_callback(_looked_at)
-            (self._running if before is None else self._next)[name] = task
-        return await asyncio.shield(task)
+        if (look := self._next.get(name)) is None:
+            look, before = Look[Value](), self._running.get(name)
+            (self._running if before is None else self._next)[name] = look
+            look.task = asyncio.create_task(self._after(name, look, before, make))
+        look.waiting += 1
+        try:
+            return await asyncio.shield(look.task)
+        finally:
+            look.waiting -= 1
+            if not look.waiting and not look.task.done():
+                look.task.cancel()
+                self._over(name, look)
 
-    async def _after(self, name: str, before: asyncio.Task[Value] | None, look: Callable[[], Awaitable[Value]]) -> Value:
-        me = asyncio.current_task()
+    async def _after(self, name: str, me: Look[Value], before: Look[Value] | None, make: Callable[[], Awaitable[Value]]) -> Value:
         try:
             if before is not None:
-                await asyncio.wait([before])
+                await asyncio.wait([before.task], timeout=PATIENCE_S)
                 self._running[name] = self._next.pop(name)
-            return await look()
+            return await make()
         finally:
-            if self._running.get(name) is me:
-                del self._running[name]
+            self._over(name, me)
 
-
-def _looked_at(task: asyncio.Task[Value]) -> None:
-    """So that a failure that nobody waited for any more is not reported as forgotten."""
-    if not task.cancelled():
-        task.exception()
+    def _over(self, name: str, look: Look[Value]) -> None:
+        for known in (self._running, self._next):
+            if known.get(name) is look:
+                del known[name]
 
 
 def age_s(answered: Answered[Value]) -> float:
