@@ -117,11 +117,12 @@ CASES = (
 
 
 async def http(client: httpx.AsyncClient, case: Case) -> tuple[float, dict[str, Any]]:
-    """Milliseconds from the request to the parsed answer, and the answer."""
+    """Milliseconds from the request to the last byte of the answer, and the answer. Neither side is timed while it reads what it got."""
     started = time.perf_counter()
     answer = await client.get("/trace", params={"lot": case.lot, "direction": case.direction, "limit": 20_000})
+    taken_ms = (time.perf_counter() - started) * 1000
     found: dict[str, Any] = orjson.loads(answer.raise_for_status().content)
-    return (time.perf_counter() - started) * 1000, found
+    return taken_ms, found
 
 
 async def require_equal(url: str, case: Case, found: Mapping[str, Any]) -> None:

@@ -208,16 +208,22 @@ def link_faults(moves: Iterable[Move], makers: Mapping[str, str], made: Mapping[
     came: dict[tuple[str, str], float] = defaultdict(float)
     left: dict[tuple[str, str], float] = defaultdict(float)
     for kind, _, lot, place, partner, quantity, _, _ in moves:
-        if kind == "ship":
-            sent[lot, place, partner or ""] += quantity
-        elif kind == "receive":
+        here = lot, place
+        if kind == "receive":
             got[lot, partner or "", place] += quantity
-        (came if kind in ("receive", "output") else left)[lot, place] += quantity
+            came[here] += quantity
+        elif kind == "output":
+            came[here] += quantity
+        else:
+            left[here] += quantity
+            if kind == "ship":
+                sent[lot, place, partner or ""] += quantity
     unlike = sorted(link for link in {*sent, *got} if not abs((shipped := sent.get(link, 0.0)) - got.get(link, 0.0)) <= TOLERANCE * shipped)
     faults = [_delivery_fault(*link, sent.get(link, 0.0), got.get(link, 0.0)) for link in unlike]
     over = []
-    for (lot, place), gone in left.items():
-        there = max(came.get((lot, place), 0.0), made.get(lot, 0.0) if makers.get(lot) == place else 0.0)
+    for here, gone in left.items():
+        lot, place = here
+        there = max(came.get(here, 0.0), made.get(lot, 0.0) if makers.get(lot) == place else 0.0)
         if gone > there * (1 + TOLERANCE):
             over.append(Fault("more-left-than-came", lot, place, None, there, gone))
     return faults + sorted(over, key=lambda fault: (fault.lot, fault.premises))
