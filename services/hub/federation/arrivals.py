@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 import time
 from collections.abc import AsyncIterator
@@ -135,7 +134,7 @@ class Arrival:
         """The rows; `SourceUnsound` unless the source says at its end that these were all of them."""
         rows = 0
         async for message in self._messages:
-            batch = await asyncio.to_thread(self._read, message)
+            batch = self._read(message)
             rows += batch.num_rows
             if batch.num_rows:
                 yield batch
