@@ -117,20 +117,20 @@ class KeptStates:
 
     async def _fresh(self, wanted: Wanted, fetch: Fetch, look: Look | None, came: float) -> Answered[States]:
         """What is true at some moment after the asker came; only of sources without versions what was asked for a moment before."""
-        held, version = self.kept.held(wanted.key), None
+        held, version, began = self.kept.held(wanted.key), None, came
         if self.kept.flying(wanted.key) or (held is not None and held.version is not None and not held.restless):
             found = await self._versions(wanted, look)
-            version = found.by_dataset.get(wanted.dataset) if found else None
+            version, began = found.by_dataset.get(wanted.dataset) if found else None, time.monotonic()
             held = self.kept.held(wanted.key)
             if held is not None and found is not None and held.version == version is not None and came - held.asked < LIFE_S:
                 held.confirmed(found.asked, found.as_of)
-                return await self._unhurried(wanted, held, came)
+                return await self._unhurried(wanted, held, began)
             if held is not None:
                 held.restless = True
         while True:
             answered, joined = await self.kept.fly(wanted.key, wanted.passage, wanted.source.name, lambda: self._fetched(wanted, fetch))
             if not joined or version is None or answered.true_at >= came or answered.version == version:
-                return await self._unhurried(wanted, answered, came)
+                return await self._unhurried(wanted, answered, began)
 
     async def _fetched(self, wanted: Wanted, fetch: Fetch) -> Answered[States]:
         held = self.kept.held(wanted.key)
@@ -145,10 +145,10 @@ class KeptStates:
         answered.restless = held is not None and held.restless and held.version != answered.version
         return answered
 
-    async def _unhurried(self, wanted: Wanted, answered: Answered[States], came: float) -> Answered[States]:
+    async def _unhurried(self, wanted: Wanted, answered: Answered[States], began: float) -> Answered[States]:
         """For an asker who sees less than everything, after as long as the source took when it made the answer."""
         if wanted.narrow:
-            wait_s = answered.took_s - (time.monotonic() - came)
+            wait_s = answered.took_s - (time.monotonic() - began)
             await asyncio.sleep(max(0.0, min(wait_s, wanted.passage.remaining_s * 0.9)))
         return answered
 
