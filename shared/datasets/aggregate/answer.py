@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import pyarrow.compute as pc
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.caller import Caller
@@ -41,9 +41,7 @@ async def states_of(connection: AsyncConnection, dataset: Dataset, question: Que
         check_cells(question, layout, dataset, caller, settings)
     else:
         refuse_personal_fields(layout, dataset)
-    if question.deadline_ms is not None:
-        allowed = min(question.deadline_ms, int(settings.statement_timeout_s * 1000))
-        await connection.execute(select(func.set_config("statement_timeout", str(allowed), True)))
+    await connection.execute(select(*_set(question, settings)))
     if fixed:
         layout, served_from = as_perturbed(layout), CELLS
         table = await perturbed_table(connection, question, layout, seen, settings)
@@ -61,6 +59,14 @@ async def states_of(connection: AsyncConnection, dataset: Dataset, question: Que
         served_from=served_from,
     )
     return States(layout, table, (answer,), dataset.smallest_group)
+
+
+def _set(question: Question, settings: Settings) -> list[ColumnElement[str]]:
+    """Settings for the rest of the transaction: the time that is left; groups hashed, for the planner takes each row for one and would sort them all."""
+    hashed = [func.set_config("enable_sort", "off", True)]
+    if question.deadline_ms is None:
+        return hashed
+    return [*hashed, func.set_config("statement_timeout", str(min(question.deadline_ms, int(settings.statement_timeout_s * 1000))), True)]
 
 
 def finished_answer(states: States, question: Question, dataset: Dataset, caller: Caller) -> tuple[Finished, Coverage]:

@@ -9,7 +9,6 @@ from typing import Any
 import asyncpg
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -44,8 +43,6 @@ def _columns(layout: Layout, compiled: Compiled) -> list[Packed]:
 
 
 async def _row(connection: AsyncConnection, compiled: Compiled, columns: Sequence[Packed]) -> Any:
-    if len(columns) > 1:  # the planner takes every row for a group of its own and would sort them all
-        await connection.execute(select(func.set_config("enable_sort", "off", True)))
     try:
         return (await connection.execute(packed(compiled.select, columns))).one()
     except DBAPIError as error:

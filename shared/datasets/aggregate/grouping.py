@@ -28,14 +28,14 @@ def group_codes(table: pa.Table, names: Sequence[str]) -> tuple[NDArray[np.int64
     return codes, first.astype(np.int64), len(first)
 
 
-def flattened(column: pa.ChunkedArray, part: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def flattened(column: pa.ChunkedArray, part: str) -> tuple[NDArray[np.int32], NDArray[np.signedinteger[Any]]]:
     """The row of each element of a list or map column, and the elements (`part`: values, keys or items)."""
     whole: Any = column.combine_chunks()
     offsets = np.asarray(whole.offsets).astype(np.int64)
-    owner = np.repeat(np.arange(len(whole), dtype=np.int64), np.diff(offsets))
-    return owner, np.asarray(getattr(whole, part)).astype(np.int64)[offsets[0] : offsets[-1]]
+    owner = np.repeat(np.arange(len(whole), dtype=np.int32), np.diff(offsets))
+    return owner, np.asarray(getattr(whole, part))[offsets[0] : offsets[-1]]
 
 
-def offsets_of(owner: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
+def offsets_of(owner: NDArray[np.signedinteger[Any]], groups: int) -> NDArray[np.int64]:
     """Where the elements of each group begin and end, if `owner` is in ascending order."""
-    return np.searchsorted(owner, np.arange(groups + 1)).astype(np.int64)
+    return np.searchsorted(owner, np.arange(groups + 1, dtype=owner.dtype)).astype(np.int64)

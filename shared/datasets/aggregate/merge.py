@@ -39,9 +39,9 @@ class _Groups:
         return np.argsort(self.codes, kind="stable")
 
     @cached_property
-    def ascending(self) -> NDArray[np.int64]:
+    def ascending(self) -> NDArray[np.int32]:
         """The groups in the order of `together`."""
-        return self.codes[self._order]
+        return self.codes[self._order].astype(np.int32)
 
     def together(self, name: str) -> pa.ChunkedArray:
         """A column with the rows of each group together; `ascending` are their groups."""

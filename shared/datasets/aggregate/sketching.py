@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ _TABLE = 2_000_000
 """Entries of a table of some groups by keys."""
 _WIDTH = 8
 """Bytes of a value or a hash."""
+Integers = NDArray[np.signedinteger[Any]]
 Cells = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 """Group, key and number or rank of each cell, ascending."""
 
@@ -54,26 +56,27 @@ def registers(sent: Bytes) -> pa.Array:
     return pa.ListArray.from_arrays(_offsets(group, len(sent.lengths)), (key * 64 + rank).astype(np.int32)).cast(REGISTERS)
 
 
-def combined(group: NDArray[np.int64], keys: NDArray[np.int64], groups: int, combine: Callable[[NDArray[np.int64], slice, int], NDArray[np.int64]]) -> Cells:
+def combined(group: Integers, keys: Integers, groups: int, combine: Callable[[NDArray[np.int64], slice, int], NDArray[np.int64]]) -> Cells:
     """Every cell that occurs, with what `combine` makes of its entries. `group` is ascending.
 
     Some groups at a time lie in a table of groups by keys: on a million entries many times faster than sorting them.
     """
     lowest = int(keys.min(initial=0))
     present = np.zeros(int(keys.max(initial=0)) - lowest + 1, dtype=bool)
-    present[keys - lowest] = True
-    place, known = (np.cumsum(present) - 1)[keys - lowest], np.flatnonzero(present) + lowest
+    shifted = keys - keys.dtype.type(lowest)
+    present[shifted] = True
+    place, known = (np.cumsum(present, dtype=np.int32) - 1)[shifted], np.flatnonzero(present) + lowest
     width = max(len(known), 1)
     step = max(_TABLE // width, 1)
     found: list[tuple[NDArray[np.int64], ...]] = []
     for first in range(0, groups, step):
-        part = slice(*np.searchsorted(group, (first, first + step)))
+        part = slice(*np.searchsorted(group, np.array((first, min(first + step, groups)), dtype=group.dtype)))
         size = min(step, groups - first) * width
-        values = combine((group[part] - first) * width + place[part], part, size)
+        values = combine((group[part].astype(np.int64) - first) * width + place[part], part, size)
         filled = np.flatnonzero(values)
         found.append((filled // width + first, known[filled % width] if len(known) else filled, values[filled]))
     if not found:
-        found.append((group, keys, keys))
+        found.append((np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)))
     return tuple(np.concatenate(column) for column in zip(*found, strict=True))  # type: ignore[return-value]  # three columns
 
 
@@ -85,9 +88,9 @@ def _bucket_keys(values: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.sign(values).astype(np.int64) * keys
 
 
-def _owners(sent: Bytes) -> NDArray[np.int64]:
+def _owners(sent: Bytes) -> Integers:
     """The group of each value."""
-    return np.repeat(np.arange(len(sent.lengths)), sent.lengths // _WIDTH)
+    return np.repeat(np.arange(len(sent.lengths), dtype=np.int32), sent.lengths // _WIDTH)
 
 
 def _offsets(group: NDArray[np.int64], groups: int) -> NDArray[np.int32]:
