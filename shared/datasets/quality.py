@@ -123,8 +123,10 @@ async def _newest(connection: AsyncConnection, dataset: Dataset, city_areas: Seq
     """The newest moment where a sample may have missed it: looked for in the last ten promised spans, or when anything was last recorded."""
     if dataset.time is None:
         statement = select(func.max(changes.c.recorded_at)).where(changes.c.table_name.in_(sorted(noted_names(*dataset.tables))))
-        return (await connection.execute(statement)).scalar_one()
+        recorded: datetime | None = (await connection.execute(statement)).scalar_one()
+        return recorded
     seen, span = _all(dataset, city_areas), max(10 * (dataset.freshness or RECENT), timedelta(days=1))
     column = seen.columns[dataset.time]
     statement = select(func.max(column)).select_from(seen.source).where(seen.rows, column.between(now - span, now))
-    return (await connection.execute(statement)).scalar_one()
+    newest: datetime | None = (await connection.execute(statement)).scalar_one()
+    return newest

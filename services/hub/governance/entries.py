@@ -43,6 +43,8 @@ KEPT_PARAMETERS = (
 )
 """Parameters that choose no person."""
 MOST_FIELDS = 500
+LONGEST_STATEMENT = 4_000
+WITHOUT_PARAMETERS = ("aggregate", "overview", "quality", "sql")
 
 
 def entries(asking: Asking, recorded_by: str) -> list[tuple[Any, ...]]:
@@ -119,10 +121,11 @@ def _asked(asking: Asking, part: Part) -> tuple[dict[str, Any], set[str]]:
     known = open_fields(part.declared)
     if asking.kind == "lookup":
         return {"parameters": sorted({name for name, _ in asking.params})}, set()
-    if part.questions:
+    if part.questions or asking.kind in WITHOUT_PARAMETERS:
         asked = [_question(question, part.declared, known) for question in part.questions]
-        fields = {name for _, named in asked for name in named} | (_visible(asking, part) if part.fields is None else part.fields)
-        return (asked[0][0] if len(asked) == 1 else {"questions": [question for question, _ in asked]}), fields
+        fields = {name for _, named in asked for name in named} | (_visible(asking, part) if part.questions and part.fields is None else part.fields or set())
+        told = asked[0][0] if len(asked) == 1 else {"questions": [question for question, _ in asked]} if asked else {}
+        return told | ({"statement": _shape(asking.statement)} if asking.statement else {}), fields
     return _parameters(asking, part, known)
 
 
@@ -170,6 +173,18 @@ def _condition(given: Any, language: str, known: frozenset[str]) -> tuple[Any, s
     except Problem:
         return REDACTED, set()
     return redacted(tree, known), set(named_in(tree))
+
+
+def _shape(statement: str) -> str:
+    """A statement without any value or comment: which fields they would have been compared with is for the database to know."""
+    import sqlglot
+
+    try:
+        tree = sqlglot.parse_one(statement, dialect="duckdb")
+    except (sqlglot.errors.SqlglotError, RecursionError):
+        return REDACTED
+    shape = tree.transform(lambda node: sqlglot.exp.Placeholder() if isinstance(node, sqlglot.exp.Literal) else node)
+    return shape.sql(dialect="duckdb", comments=False)[:LONGEST_STATEMENT]
 
 
 def _visible(asking: Asking, part: Part) -> set[str]:

@@ -38,6 +38,8 @@ class Asking:
     answers: dict[tuple[str, str], SourceAnswer] = field(default_factory=dict)
     growing: list[Sequence[SourceAnswer]] = field(default_factory=list)
     """Answers of streams, complete once the stream has ended."""
+    statement: str | None = None
+    """SQL as it was written."""
     caller: Caller | None = None
     kind: str = ""
     request_id: str = ""
@@ -72,6 +74,13 @@ def note_question(dataset: str, question: Mapping[str, Any], fields: Iterable[st
     if asking is not None and (part := asking.parts.get(dataset)) is not None and len(part.questions) < MOST_PARTS:
         part.questions.append(question)
         part.fields = None if fields is None else (part.fields or set()) | set(fields)
+
+
+def note_statement(text: str) -> None:
+    """The SQL that the request is about."""
+    asking = _current.get()
+    if asking is not None:
+        asking.statement = text
 
 
 def note_answers(answers: Iterable[SourceAnswer]) -> None:

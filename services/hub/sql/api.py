@@ -11,6 +11,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.hub.federation.crowd import admitted
+from services.hub.governance.noting import note_statement
 from services.hub.sql import answering
 from services.hub.sql.computing import Computed
 from services.hub.sql.encoding import ASKED, MEDIA_TYPES, as_csv_pieces, as_json, columns_of
@@ -44,6 +45,7 @@ async def sql(question: SqlQuestion, request: Request, caller: AnyCaller, f: Ask
     A small answer is given whole; a larger one streams, and ends with its coverage (Arrow: in the metadata of a last, empty batch).
     """
     runtime: Runtime = request.app.state.runtime
+    note_statement(question.sql)
     form = choose_form(f, request.headers.get("accept", ""), ASKED)
     wanted_s = question.deadline_ms / 1000 if question.deadline_ms else DEADLINE_S
     passage = arriving(request, runtime.settings.audience, wanted_s=wanted_s, most_s=LONGEST_S)

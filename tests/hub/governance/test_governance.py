@@ -1,4 +1,4 @@
-"""The access record: who asked what, for which purpose, of which sources and fields; for auditors and for the data's owners; only ever added to."""
+"""The access record, for auditors and for the data's owners, only ever added to; and quality, added up over all sources."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from services.hub.governance.noting import Asking, Part
+from services.hub.governance.qualities import hub_round
 from services.hub.governance.recording import Accesses, write
 from shared.caller import Caller
 from tests.city import City
@@ -20,6 +21,7 @@ from tests.hub.federation.sectors import Federation, calls, federation, readings
 SECRET = "13912345678"
 CLEARED = {"clearance": {"grade": "general", "personal": "personal"}}
 ITEMS = "/collections/hub.accesses/items"
+QUALITY = "/collections/fire.calls/quality"
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +120,20 @@ async def test_values_of_personal_fields_are_never_kept_whatever_became_of_the_q
     assert not [row["row"] for row in kept if SECRET in row["row"]]
 
 
+async def test_a_statement_is_kept_without_its_values_and_each_table_with_what_it_was_asked(asked: Federation) -> None:
+    statement = f"SELECT c.id FROM fire.calls c JOIN air.readings r ON r.area = c.area WHERE c.phone = '{SECRET}' AND c.units > 2 -- for 13900000000"
+    headers = asked.city.headers("hub", scope="hub:query", subject="client:sql", **CLEARED)
+    answer = await asked.client.post("/sql", json={"sql": statement, "deadline_ms": 20_000}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    await written(asked)
+    air, fire = await of(asked, "sql")
+    assert (air["kind"], air["dataset"], fire["dataset"]) == ("sql", "air.readings", "fire.calls")
+    assert (fire["answered"], fire["complete"]) == ("430300/brigade,430300/harbour", True)
+    assert {"phone", "units"} <= set(fire["fields"].split(","))
+    assert "c.phone = ?" in fire["asked"]["statement"]
+    assert not [row for row in (air, fire) if SECRET in str(row) or "13900000000" in str(row)]
+
+
 async def test_items_are_kept_by_id_and_what_is_not_there_or_not_asked_in_a_name_is_not_kept(asked: Federation) -> None:
     (item,) = await of(asked, "item")
     assert (item["kind"], item["asked"]) == ("item", {"item": "a-00001"})
@@ -143,13 +159,13 @@ async def test_the_owner_of_data_sees_who_read_them_and_nothing_else(asked: Fede
 async def test_the_record_can_be_grouped_and_paged(asked: Federation) -> None:
     counted = {"measures": {"n": {"fn": "count"}}, "by": {"kind": "kind"}, "filter": "dataset = 'fire.calls'"}
     answer = await asked.client.post("/collections/hub.accesses/aggregate", json=counted, headers=asked.city.headers("hub", scope="hub:audit"))
-    assert {tuple(row) for row in answer.json()["rows"]} == {("aggregate", 2), ("item", 1), ("records", 4)}
+    assert {tuple(row) for row in answer.json()["rows"]} == {("aggregate", 2), ("item", 1), ("records", 4), ("sql", 1)}
     found, address = [], f"{ITEMS}?limit=3&sortby=-at&filter=dataset = 'fire.calls'"
     while address:
         page = (await asked.client.get(address, headers=asked.city.headers("hub", scope="hub:audit"))).json()
         found += [feature["id"] for feature in page["features"]]
         address = next((link["href"] for link in page["links"] if link["rel"] == "next"), "")
-    assert len(set(found)) == len(found) == 7
+    assert len(set(found)) == len(found) == 8
 
 
 @pytest.mark.parametrize("statement", ["UPDATE {} SET subject = 'x'", "DELETE FROM {}", "TRUNCATE {}", "DROP TABLE {}"])
@@ -205,3 +221,46 @@ async def test_while_the_database_is_away_questions_are_answered_and_what_was_as
     await asyncio.gather(*(write(asked.app.state.runtime, accesses) for _ in range(3)))
     assert accesses.waiting == 0
     assert len(await record(asked, filter="subject LIKE 'client:many-10_'")) == 8
+
+
+async def test_the_hub_adds_up_what_its_sources_counted(asked: Federation) -> None:
+    answer = await asked.client.get(QUALITY, headers=asked.headers())
+    found = answer.json()
+    rows = [*calls("a", 20), *calls("b", 10)]
+    assert found["rows"] == len(rows)
+    assert found["fields"]["response_s"]["filled"] == pytest.approx(sum(row["response_s"] is not None for row in rows) / len(rows), abs=1e-3)
+    assert "phone" not in found["fields"]
+    assert found["sources"].keys() == {"430300/brigade", "430300/harbour"}
+    assert found["coverage"]["complete"]
+    cleared = await asked.client.get(QUALITY, headers=asked.headers(clearance={"grade": "general", "personal": "personal"}))
+    assert cleared.json()["fields"]["phone"]["filled"] == 1.0
+    own = await asked.client.get("/collections/hub.areas/quality", headers=asked.headers())
+    assert (own.status_code, own.json()["rows"]) == (200, 0)
+
+
+async def test_whoever_may_not_see_every_row_is_told_no_score(asked: Federation) -> None:
+    await hub_round(asked.app.state.runtime)
+    narrow = asked.headers(areas=["430302"])
+    assert (await asked.client.get(QUALITY, headers=narrow)).status_code == 403
+    for page in ("/catalog", "/collections", "/collections/fire.calls"):
+        told = [(await asked.client.get(page, headers=headers)).json() for headers in (asked.headers(), narrow)]
+        found = [parts(page).get("fire.calls", page) for page in told]
+        assert [("quality" in part or "dqv:hasQualityMeasurement" in part) for part in found] == [True, False], page
+
+
+def parts(page: dict[str, Any]) -> dict[str, Any]:
+    """What a page says of each dataset, by id."""
+    listed = page.get("dcat:dataset") or page.get("collections") or [page]
+    return {part.get("id") or part["dct:identifier"]: part for part in listed}
+
+
+async def test_a_source_that_does_not_answer_is_named(asked: Federation) -> None:
+    harbour = asked.source("430300/harbour")
+    url, harbour.url = harbour.url, "http://127.0.0.1:1"
+    try:
+        found = (await asked.client.get(QUALITY, headers=asked.headers())).json()
+    finally:
+        harbour.url = url
+    assert found["rows"] == 20
+    assert not found["coverage"]["complete"]
+    assert {source["source"]: source["status"] for source in found["coverage"]["sources"]} == {"430300/brigade": "ok", "430300/harbour": "error"}
