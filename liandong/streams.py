@@ -32,6 +32,11 @@ class Arriving(io.RawIOBase):
         return taken
 
 
+def arriving(more: Callable[[], bytes]) -> io.BufferedReader:
+    """Such a file that reads as much as it is asked for."""
+    return io.BufferedReader(Arriving(more), 256 * 1024)
+
+
 class Reading:
     """An Arrow stream, batch by batch, with what the hub says of it in its schema and in its last, empty batch."""
 
@@ -75,7 +80,7 @@ class Batches:
         response = self._opened()
         try:
             pieces = response.iter_bytes()
-            reading = Reading(Arriving(lambda: next(pieces, b"")))
+            reading = Reading(arriving(lambda: next(pieces, b"")))
             while (batch := reading.batch()) is not None:
                 yield batch
             self.coverage = reading.coverage
@@ -99,7 +104,7 @@ class AsyncBatches:
             async def piece() -> bytes:
                 return await anext(pieces, b"")
 
-            reading = await asyncio.to_thread(Reading, Arriving(lambda: asyncio.run_coroutine_threadsafe(piece(), loop).result()))
+            reading = await asyncio.to_thread(Reading, arriving(lambda: asyncio.run_coroutine_threadsafe(piece(), loop).result()))
             while (batch := await asyncio.to_thread(reading.batch)) is not None:
                 yield batch
             self.coverage = reading.coverage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from itertools import islice
 from typing import Any
 
@@ -27,11 +28,11 @@ class Asking:
         if isinstance(self.client, Client):
             return await asyncio.to_thread(lambda: list(islice(found, count)))
         taken: list[Any] = []
-        async for each in found:
-            taken.append(each)
-            if len(taken) == count:
-                break
-        await found.aclose()
+        async with asyncio.timeout(20), aclosing(found):
+            async for each in found:
+                taken.append(each)
+                if len(taken) == count:
+                    break
         return taken
 
     async def all(self, found: Any) -> list[Any]:

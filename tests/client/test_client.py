@@ -26,7 +26,13 @@ PATIENT: Any = {"deadline_ms": 20_000}
 
 
 @pytest.fixture(scope="module")
-async def hub(city: City) -> AsyncIterator[Federation]:
+def streams(city: City) -> Any:
+    """Where the hub reads what sectors append; other tests have another database."""
+    return city.redis_admin()
+
+
+@pytest.fixture(scope="module")
+async def hub(streams: Any, city: City) -> AsyncIterator[Federation]:
     """Two sources of fire.calls that answer, one that was never there, and one of air.readings."""
     async with federation(city, {"brigade": FIRE, "harbour": PORT, "air": AIR}, {"430300/fire": "http://127.0.0.1:9"}) as made:
         yield made
@@ -135,8 +141,8 @@ async def test_a_revoked_token_is_renewed_and_a_wrong_secret_is_told(asking: Ask
     await other.close()
 
 
-async def test_events_go_on_where_the_connection_broke(asking: Asking, hub: Federation) -> None:
-    append(hub.city.redis_admin(), entry(7), entry(8), entry(9))
+async def test_events_go_on_behind_the_last_one_seen(asking: Asking, streams: Any) -> None:
+    append(streams, entry(7), entry(8), entry(9))
     first = await asking.first(2, "events", after=0, type="food.*")
     assert [event.data["number"] for event in first][:2] == [7, 8]
     assert (first[0].type, first[0].area, first[0].time.tzinfo) == ("food.thing.noted.v1", "430302", UTC)

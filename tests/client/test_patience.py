@@ -90,8 +90,7 @@ def test_a_token_goes_to_the_hub_and_nowhere_else() -> None:
         links = {"Link": '<http://elsewhere.test/collections/a.b/items?token=2>; rel="next"'} if len(seen) == 1 else {}
         return httpx.Response(200, content=table(), headers=links)
 
-    found = Client("http://hub.test", token="t", transport=httpx.MockTransport(answer)).records("a.b")
-    assert len(found) == 2
+    assert len(list(Client("http://hub.test", token="t", transport=httpx.MockTransport(answer)).pages("a.b"))) == 2
     assert seen == [("hub.test", True), ("hub.test", True)]
 
 
