@@ -112,6 +112,23 @@ async def test_pages_over_pages_give_every_row_once_in_one_order(levels: Levels,
     assert len(found) == 1 or limit < 1000
 
 
+@pytest.mark.parametrize(("sort", "down"), [("units", True), ("", False)])
+async def test_a_stream_over_three_levels_has_every_row_once_and_names_the_leaves(levels: Levels, sort: str, down: bool) -> None:
+    query = "/collections/fire.calls/items?stream=true" + (f"&sortby={'-' if down else ''}{sort}" if sort else "")
+    whole = (await levels.get(query)).json()
+    found = [row["id"] for row in whole["features"]]
+    assert (found if sort else sorted(found)) == (expected(sort, down) if sort else sorted(expected("", False)))
+    assert told(whole) == {leaf: ("ok", len(ROWS[leaf])) for leaf in LEAVES} and whole["coverage"]["complete"]
+    levels.harbour.spoil = FAILING
+    try:
+        partial = (await levels.get(query)).json()
+    finally:
+        levels.harbour.spoil = None
+        await levels.south.meet()
+    assert partial["coverage"]["complete"] is False and told(partial)[f"{SOUTH}/harbour"][0] == "error"
+    assert partial["numberReturned"] == sum(len(ROWS[leaf]) for leaf in LEAVES[:2])
+
+
 async def test_rows_that_come_and_go_while_somebody_pages_lose_no_other_and_repeat_none(levels: Levels) -> None:
     south = levels.south.apps["brigade"]
     table = south.state.runtime.service.datasets[0].table
@@ -224,7 +241,7 @@ async def test_the_hubs_own_rows_go_up_beside_those_of_the_sectors(levels: Level
     made = await levels.south.client.post("/incidents", json=incident, headers=levels.south.headers(scope="hub:command"))
     assert made.status_code == 201, made.text
     page = (await levels.get("/collections/hub.incidents/items")).json()
-    assert [row["id"] for row in page["features"]] == [made.json()["id"]]
+    assert [row["id"] for row in page["features"]] == [made.json()["id"]], str(page.get("coverage"))[:3000] + str(page["links"])
     assert told(page) == {f"{PROVINCE}/hub": ("ok", 0), f"{NORTH}/hub": ("ok", 0), f"{SOUTH}/hub": ("ok", 1)}
     counted = await levels.ask({"dataset": "hub.incidents", "measures": {"n": {"fn": "count"}}})
     assert counted["rows"] == [[1]] and len(counted["coverage"]["sources"]) == 3
