@@ -241,7 +241,7 @@ async def test_the_hubs_own_rows_go_up_beside_those_of_the_sectors(levels: Level
     made = await levels.south.client.post("/incidents", json=incident, headers=levels.south.headers(scope="hub:command"))
     assert made.status_code == 201, made.text
     page = (await levels.get("/collections/hub.incidents/items")).json()
-    assert [row["id"] for row in page["features"]] == [made.json()["id"]], str(page.get("coverage"))[:3000] + str(page["links"])
+    assert [row["id"] for row in page["features"]] == [made.json()["id"]]
     assert told(page) == {f"{PROVINCE}/hub": ("ok", 0), f"{NORTH}/hub": ("ok", 0), f"{SOUTH}/hub": ("ok", 1)}
     counted = await levels.ask({"dataset": "hub.incidents", "measures": {"n": {"fn": "count"}}})
     assert counted["rows"] == [[1]] and len(counted["coverage"]["sources"]) == 3

@@ -15,6 +15,7 @@ from services.hub.catalog.heartbeat import listen
 from services.intercity.messages.client import new_message
 from services.intercity.messages.wire import Message, read
 from services.intercity.state import Gateway
+from shared.testing import Issuer
 from tests.city import City
 from tests.services import Served, served, until
 
@@ -49,6 +50,8 @@ class TwoCities:
     city: City
     north: Served
     south: Served
+    province: Issuer
+    """Whose hub 430000/hub both cities' hubs answer as their superior."""
 
     def gateway(self, code: str) -> Gateway:
         found: Gateway = self.of(code).apps["intercity"].state.runtime.own
@@ -121,12 +124,14 @@ class TwoCities:
 @asynccontextmanager
 async def two_cities(city: City, folder: Path, *, calls: tuple[int, int] = (90, 60)) -> AsyncIterator[TwoCities]:
     names = ["hub", "fire", "intercity"]
+    province = Issuer("http://127.0.0.1:11")
+    trusting = {"hub": {"superiors": {"430000/hub": {"issuer": province.url, "keys": province.trust()["keys"]}}}}
     async with AsyncExitStack() as stack:
-        north = await stack.enter_async_context(served(city, folder, names, code=NORTH))
-        south = await stack.enter_async_context(served(city, folder, names, code=SOUTH))
+        north = await stack.enter_async_context(served(city, folder, names, code=NORTH, overrides=trusting))
+        south = await stack.enter_async_context(served(city, folder, names, code=SOUTH, overrides=trusting))
         for there, prefix, count in ((north, "n", calls[0]), (south, "s", calls[1])):
             city.sql(there.settings["fire"], AREAS)
             city.sql(there.settings["fire"], CALLS, prefix, there.code[:4], count)
-        found = TwoCities(city, north, south)
+        found = TwoCities(city, north, south, province)
         await found.register()
         yield found

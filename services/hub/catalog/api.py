@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
@@ -14,9 +15,10 @@ from services.hub.catalog.models import SourceRow
 from services.hub.catalog.peers import gateway_of
 from services.hub.catalog.proving import pin, pinned
 from services.hub.catalog.registry import BY_SETTINGS
-from services.hub.catalog.schemas import KeyIn, OfferOut, SourceIn, SourceOut
+from services.hub.catalog.schemas import DriftOut, KeyIn, OfferOut, SourceIn, SourceOut
 from services.hub.state import Hub, HubState
 from shared.auth import Caller, may
+from shared.datasets.labels import visible_fields
 from shared.errors import Conflict, NotFound
 from shared.service import Runtime
 
@@ -87,7 +89,7 @@ def _shown(hub: Hub, source: Source, caller: Caller) -> SourceOut:
         elapsed_ms=source.elapsed_ms,
         version=source.version,
         problem=_told(source.problem, admin=admin) if source.problem else None,
-        datasets=[_offered(offer) for _, offer in sorted(source.offers.items()) if admin or seen_by(caller, offer)],
+        datasets=[_offered(offer, caller) for _, offer in sorted(source.offers.items()) if admin or seen_by(caller, offer)],
         url=source.url if admin else None,
         key=dict(source.key) if source.key else None,
         trust="unknown" if source.proven is None else "proven" if source.proven else "unproven",
@@ -100,7 +102,10 @@ def _told(problem: Mapping[str, Any], *, admin: bool) -> dict[str, Any]:
     return {name: value for name, value in problem.items() if admin or name != "detail"}
 
 
-def _offered(offer: Offer) -> OfferOut:
+def _offered(offer: Offer, caller: Caller) -> OfferOut:
+    drift = offer.drift
+    if drift is not None and not caller.has("hub:admin"):
+        drift = drift.seen_with(visible_fields(offer.declared, caller))
     return OfferOut(
         dataset=offer.dataset,
         version=offer.version,
@@ -108,4 +113,5 @@ def _offered(offer: Offer) -> OfferOut:
         schema_digest=offer.digest,
         drifted=offer.drifted,
         changed_at=offer.changed_at,
+        changes=DriftOut.model_validate(asdict(drift)) if drift else None,
     )

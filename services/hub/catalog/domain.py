@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -20,6 +20,23 @@ KEPT_HERE = frozenset({"hub.areas"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """What changed between two versions of a schema, by field."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    retyped: tuple[str, ...]
+    """Fields whose values are of another type."""
+    altered: tuple[str, ...]
+    """Fields with another unit, label, range, list of values, role, or need to be there."""
+
+    def seen_with(self, fields: Collection[str]) -> Drift:
+        """As far as it speaks of these fields; of what is gone nobody can say who could see it."""
+        added, retyped, altered = (tuple(name for name in names if name in fields) for names in (self.added, self.retyped, self.altered))
+        return Drift(added=added, removed=(), retyped=retyped, altered=altered)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """A dataset as a source offers it: its description, and its schema with every field that sharing allows."""
 
@@ -31,6 +48,8 @@ class Offer:
     digest: str
     changed_at: datetime
     previous_digest: str | None = None
+    drift: Drift | None = None
+    """What changed last, if anything has."""
     version: str | None = None
     as_of: str | None = None
 
@@ -109,6 +128,16 @@ def schema_digest(schema: Mapping[str, Any]) -> str:
     meaning = {"properties": schema.get("properties", {}), "required": sorted(schema.get("required", []))}
     plain = json.dumps(_without_words(meaning), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def drift_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> Drift:
+    """What changed from one schema to the next, words aside."""
+    old, new = (_without_words(schema.get("properties", {})) for schema in (before, after))
+    needed = [set(schema.get("required", [])) for schema in (before, after)]
+    both = sorted(old.keys() & new.keys())
+    retyped = tuple(name for name in both if any(old[name].get(part) != new[name].get(part) for part in ("type", "format")))
+    altered = tuple(name for name in both if name not in retyped and (old[name] != new[name] or (name in needed[0]) != (name in needed[1])))
+    return Drift(added=tuple(sorted(new.keys() - old.keys())), removed=tuple(sorted(old.keys() - new.keys())), retyped=retyped, altered=altered)
 
 
 def _without_words(value: Any) -> Any:

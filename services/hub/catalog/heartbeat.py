@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.hub.catalog.declared import Misdescribed, declaration
-from services.hub.catalog.domain import KEPT_HERE, Announced, Offer, Source, schema_digest
+from services.hub.catalog.domain import KEPT_HERE, Announced, Offer, Source, drift_between, schema_digest
 from services.hub.catalog.peers import keep_peers
 from services.hub.catalog.proving import prove
 from services.hub.catalog.registry import keep
@@ -97,7 +97,8 @@ async def listen(runtime: Runtime, source: Source, *, describe: bool) -> bool:
     _note(source, "up", None)
     await keep_peers(runtime, hub.registry, source, announced.peers)
     for offer in changed:
-        _log.log(30 if offer.drifted else 20, "dataset drifted" if offer.drifted else "dataset met", source=source.name, dataset=offer.dataset)
+        what = asdict(offer.drift) if offer.drift else {}
+        _log.log(30 if offer.drifted else 20, "dataset drifted" if offer.drifted else "dataset met", source=source.name, dataset=offer.dataset, **what)
     return anew
 
 
@@ -146,6 +147,7 @@ async def _describe_one(hub: Hub, source: Source, dataset: str, passage: Passage
         declared=declared,
         digest=digest,
         previous_digest=known.previous_digest if known and same else known.digest if known else None,
+        drift=known.drift if known and same else drift_between(known.schema, fields) if known else None,
         changed_at=known.changed_at if known and same else datetime.now(UTC),
     )
 

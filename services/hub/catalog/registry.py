@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,11 +13,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from services.hub.catalog.declared import Misdescribed, declaration
-from services.hub.catalog.domain import KEPT_HERE, Kind, Offer, Source
+from services.hub.catalog.domain import KEPT_HERE, Drift, Kind, Offer, Source
 from services.hub.catalog.models import OfferRow, SourceRow
 from shared.source_failures import SourceUnproven
 
 BY_SETTINGS = "settings"
+_DRIFT = "x-drift"
+"""Beside what a source says of a collection, the hub keeps what changed in its schema."""
 
 
 def kind_of(name: str) -> Kind:
@@ -118,7 +121,7 @@ def _row(source: str, offer: Offer) -> dict[str, Any]:
     return {
         "source": source,
         "dataset": offer.dataset,
-        "collection": dict(offer.collection),
+        "collection": {**offer.collection, **({_DRIFT: asdict(offer.drift)} if offer.drift else {})},
         "schema": dict(offer.schema),
         "schema_digest": offer.digest,
         "previous_digest": offer.previous_digest,
@@ -140,4 +143,5 @@ def _offer(row: OfferRow) -> Offer | None:
         digest=row.schema_digest,
         previous_digest=row.previous_digest,
         changed_at=row.changed_at.astimezone(UTC),
+        drift=Drift(**{name: tuple(fields) for name, fields in row.collection[_DRIFT].items()}) if _DRIFT in row.collection else None,
     )

@@ -101,6 +101,15 @@ class KeyIn(BaseModel):
     key: Annotated[PublicKey | None, Field(description="Without one, the next key that the source proves is pinned")]
 
 
+class DriftOut(BaseModel):
+    """What changed in a schema, by field."""
+
+    added: list[str]
+    removed: Annotated[list[str], Field(description="Shown to administrators")]
+    retyped: list[str]
+    altered: Annotated[list[str], Field(description="Another unit, label, range, list of values, role, or need to be there")]
+
+
 class OfferOut(BaseModel):
     """A dataset of a source, as far as it exists for the asker."""
 
@@ -110,6 +119,7 @@ class OfferOut(BaseModel):
     schema_digest: str
     drifted: Annotated[bool, Field(description="Whether its schema has changed since the hub first met it")]
     changed_at: datetime
+    changes: Annotated[DriftOut | None, Field(description="What that change was, as far as the asker may see the fields")] = None
 
 
 class SourceOut(BaseModel):

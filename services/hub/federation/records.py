@@ -90,7 +90,7 @@ class Page:
 async def items(runtime: Runtime, request: Request, caller: Caller, dataset: str, passage: Passage, *, strict: bool) -> Response:
     """A page of the rows of all sources. Raises what the sources find wrong with the query, or `NobodyAnswered`."""
     aim = target(runtime, caller, dataset, named_in(request))
-    if aim.own is not None and len(aim.sources) == 1:
+    if aim.own is not None and len(aim.sources) == 1 and not caller.superior:
         async with reading(runtime.reader) as connection:
             return await items_answer(Asked(request, connection, caller, aim.own, OURS))
     page = _understand(runtime, request, caller, aim)

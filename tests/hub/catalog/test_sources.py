@@ -126,6 +126,9 @@ async def test_a_changed_schema_is_noticed_and_changed_words_are_not(city: City)
             return bool((await hub.sources())["430300/traffic"]["datasets"][0]["drifted"])
 
         await until(drifted)
+        assert (await hub.sources())["430300/traffic"]["datasets"][0]["changes"] == {"added": [], "removed": [], "retyped": ["id"], "altered": []}
+        changes = {"added": [], "removed": ["driver", "speed"], "retyped": ["id"], "altered": []}
+        assert (await hub.sources(scope="hub:admin"))["430300/traffic"]["datasets"][0]["changes"] == changes
         assert (await hub.sources())["430300/traffic"]["datasets"][0]["schema_digest"] != first["schema_digest"]
 
 
