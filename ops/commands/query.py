@@ -12,13 +12,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from ops.commands.options import INCOMPLETE, VarDir, fail, running_city
+from ops.commands.sql_query import ask_sql, is_sql, show_explained
 from ops.hub import Refused, call, get_token
 
 STATUS_COLOURS = {"ok": "green", "stale": "yellow"}
 
 
 def query(
-    dataset: Annotated[str, typer.Argument(help="What to ask: fire.calls, food.inspections …; without it, what can be asked is listed.")] = "",
+    dataset: Annotated[
+        str, typer.Argument(help="What to ask: fire.calls, food.inspections …, or a SELECT in quotes; without it, what can be asked is listed.")
+    ] = "",
     measure: Annotated[list[str] | None, typer.Option("--measure", "-m", help="name:fn or name:fn(field); may be repeated.")] = None,
     by: Annotated[list[str] | None, typer.Option("--by", "-b", help="A field, area:district, time:month; may be repeated.")] = None,
     where: Annotated[str | None, typer.Option("--filter", "-f", help="Which rows, as CQL2 text.")] = None,
@@ -40,6 +43,7 @@ def query(
     - `liandong query fire.calls -n 5`
     - `liandong query fire.calls -m calls:count -m "p90:quantile(response_s,0.9)" -b area:district -s -calls`
     - `liandong query env.observations -m "pm25:avg(value)" -f "property='pm25'" -b area:district -b time:month --strict`
+    - `liandong query "SELECT area, count(*) AS calls FROM fire.calls GROUP BY area ORDER BY calls DESC"`
     """
     city = running_city(var_dir)
     hub = city["services"]["hub"]["url"]
@@ -47,7 +51,12 @@ def query(
     asked = _parameters(measure, by, sortby, filter=where, limit=limit, known_at=known_at, **aggregate_only, **_times(bool(measure), since, until))
     path = f"/collections/{dataset}/{'aggregate' if measure else 'items'}" if dataset else "/collections"
     try:
-        answer = call("GET", f"{hub}{path}", token=get_token(city, client)["access_token"], params=asked if dataset else [])
+        token = get_token(city, client)["access_token"]
+        if is_sql(dataset):
+            deadline_ms = round(within * 1000) if within else None
+            answer = ask_sql(hub, token, dataset, limit=limit, known_at=known_at, strict=strict or None, deadline_ms=deadline_ms)
+        else:
+            answer = call("GET", f"{hub}{path}", token=token, params=asked if dataset else [])
     except Refused as error:
         fail(str(error))
     if as_json:
@@ -73,6 +82,9 @@ def _parameters(measures: list[str] | None, by: list[str] | None, sortby: list[s
 
 def _show(answer: dict[str, Any]) -> None:
     console = Console()
+    if "scans" in answer:
+        show_explained(answer)
+        return
     if "collections" in answer:
         table = Table("dataset", "title")
         for collection in answer["collections"]:

@@ -88,18 +88,25 @@ def _moved(start: datetime | date | None, span: exp.Interval, zone: ZoneInfo, si
     number, unit = span.this, span.args.get("unit")
     if start is None or unit is None or not isinstance(number, exp.Literal) or not re.fullmatch(r"\d{1,6}", number.this):
         return None
-    naive = not (isinstance(start, datetime) and start.tzinfo is not None)
     kind, amount = str(unit.this).upper().removesuffix("S"), sign * int(number.this)
-    moment = _local(start, zone)
-    if moment is None:
-        return None
-    if kind in _EXACT and not naive:
-        return moment.astimezone(UTC) + timedelta(microseconds=amount * _EXACT[kind])
-    local = moment.astimezone(zone).replace(tzinfo=None)
+    if not isinstance(start, datetime):
+        return _shifted(datetime.combine(start, time()), kind, amount)
+    if start.tzinfo is None:
+        return _shifted(start, kind, amount)
+    if kind in _EXACT:
+        return start.astimezone(UTC) + timedelta(microseconds=amount * _EXACT[kind])
+    local = _shifted(start.astimezone(zone).replace(tzinfo=None), kind, amount)
+    return None if local is None else _local(local, zone)
+
+
+def _shifted(local: datetime, kind: str, amount: int) -> datetime | None:
+    """A time of the calendar, moved on the calendar; the last day of a month where the month is shorter."""
+    if kind in _EXACT:
+        return local + timedelta(microseconds=amount * _EXACT[kind])
     if kind in _DAYS:
-        return _local(local + timedelta(days=amount * _DAYS[kind]), zone)
+        return local + timedelta(days=amount * _DAYS[kind])
     if kind in _MONTHS:
         months = local.year * 12 + local.month - 1 + amount * _MONTHS[kind]
         last = (date(months // 12 + (months % 12 == 11), (months + 1) % 12 + 1, 1) - timedelta(days=1)).day
-        return _local(local.replace(year=months // 12, month=months % 12 + 1, day=min(local.day, last)), zone)
+        return local.replace(year=months // 12, month=months % 12 + 1, day=min(local.day, last))
     return None

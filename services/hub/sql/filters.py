@@ -163,6 +163,13 @@ def _plain(node: Any) -> Any:
     return node
 
 
+def conjuncts_of(node: exp.Expr) -> list[exp.Expr]:
+    """The conditions that must all hold."""
+    if isinstance(node, exp.Paren):
+        return conjuncts_of(node.this)
+    return [*conjuncts_of(node.this), *conjuncts_of(node.expression)] if isinstance(node, exp.And) else [node]
+
+
 def escaped(text: str) -> str:
     """A text as the part of a LIKE pattern that means itself."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

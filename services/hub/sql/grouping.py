@@ -9,7 +9,7 @@ from sqlglot import exp
 from sqlglot.optimizer.scope import Scope
 
 from services.hub.sql.domain import Column, Groups, Table
-from services.hub.sql.filters import NUMBERS, Condition, Translator, fits
+from services.hub.sql.filters import NUMBERS, Condition, Translator, conjuncts_of, fits
 
 MOST_DIMENSIONS, MOST_MEASURES = 8, 32
 _UNITS = ("MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "YEAR")
@@ -86,8 +86,7 @@ def _pushed(draft: exp.Select, translator: Translator) -> Condition | None:
     where = draft.args.get("where")
     if where is None:
         return None
-    parts = list(where.this.flatten()) if isinstance(where.this, exp.And) else [where.this]
-    found = [(part, translator.translate(part)) for part in parts]
+    found = [(part, translator.translate(part)) for part in conjuncts_of(where.this)]
     conditions = [condition for _, condition in found if condition is not None]
     together = None if not conditions else conditions[0] if len(conditions) == 1 else {"op": "and", "args": conditions}
     if together is not None and not fits(together):

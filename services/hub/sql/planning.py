@@ -7,15 +7,15 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from sqlglot import exp
-from sqlglot.optimizer.pushdown_predicates import pushdown_predicates
 from sqlglot.optimizer.pushdown_projections import pushdown_projections
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from services.hub.sql.allowed import check
 from services.hub.sql.bounds import bounded
 from services.hub.sql.domain import Catalogue, Groups, Plan, Rows, Table
-from services.hub.sql.filters import Condition, Translator, all_of
+from services.hub.sql.filters import Condition, Translator, all_of, conjuncts_of
 from services.hub.sql.grouping import grouped
+from services.hub.sql.inward import bring_inward
 from services.hub.sql.statement import DIALECT, Statement
 
 
@@ -54,7 +54,9 @@ def _pushed_inward(tree: exp.Expr) -> exp.Expr:
     """Columns that nobody uses left out of inner SELECTs, and conditions brought into them."""
     if not any(isinstance(source, Scope) for scope in traverse_scope(tree) for source in scope.sources.values()):
         return tree
-    return pushdown_predicates(pushdown_projections(tree), dialect=DIALECT)
+    tree = pushdown_projections(tree)
+    bring_inward(tree, _conjuncts)
+    return tree
 
 
 def _capped(tree: exp.Expr, most: int) -> exp.Expr:
@@ -103,14 +105,14 @@ def _conjuncts(scope: Scope, alias: str) -> Iterator[exp.Expr]:
     filled = _filled(select, joins)
     where = select.args.get("where")
     if where is not None and alias not in filled:
-        yield from where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
+        yield from conjuncts_of(where.this)
     for join, name, side, kind in joins:
         on = join.args.get("on")
         if on is None or side in ("RIGHT", "FULL"):
             continue
         inner = side == "" and kind in ("", "INNER", "CROSS")
         if name == alias or (inner and alias not in filled):
-            yield from on.flatten() if isinstance(on, exp.And) else [on]
+            yield from conjuncts_of(on)
 
 
 def _filled(select: exp.Select, joins: list[tuple[exp.Join, str, str, str]]) -> set[str]:

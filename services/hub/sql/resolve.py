@@ -15,12 +15,14 @@ from services.hub.sql.domain import SOURCE, TYPES, Catalogue, Table
 from services.hub.sql.problems import SqlNotAllowed, SqlSyntax, SqlTooComplex, SqlUnknownColumn, SqlUnknownTable
 from services.hub.sql.statement import DIALECT, Statement
 
+LONGEST_LABEL = 60
 MOST_TABLES, MOST_SELECTS, MOST_COLUMNS, MOST_EXPANDED = 16, 64, 1000, 20_000
 
 
 def resolve(statement: Statement, tree: exp.Expr, catalogue: Catalogue) -> exp.Expr:
     """The tree with every dataset as `"fire"."calls"` and every column with its table; stars and aliases spelled out."""
     names = _columns_of(statement, tree, catalogue)
+    _name_columns(tree)
     for star in list(tree.find_all(exp.Star)):
         if not isinstance(star.parent, exp.Count):
             star.set("except_", [*(star.args.get("except_") or []), exp.column(SOURCE)])
@@ -33,6 +35,18 @@ def resolve(statement: Statement, tree: exp.Expr, catalogue: Catalogue) -> exp.E
         return qualify(tree, schema=schema, dialect=DIALECT)
     except OptimizeError as error:
         raise _unresolved(statement, error, names) from error
+
+
+def _name_columns(tree: exp.Expr) -> None:
+    """What has no name is called as it was written: `count(*)`."""
+    outermost = tree
+    while isinstance(outermost, exp.SetOperation | exp.Subquery):
+        outermost = outermost.this
+    if isinstance(outermost, exp.Select):
+        for part in list(outermost.expressions):
+            if not isinstance(part, exp.Alias | exp.Column | exp.Star):
+                name = part.sql(DIALECT, comments=False, normalize_functions="lower")[:LONGEST_LABEL]
+                part.replace(exp.alias_(part.copy(), name, quoted=True))
 
 
 def dataset_of(statement: Statement, table: exp.Table, catalogue: Catalogue) -> Table:
