@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import secrets
+from typing import Any
 
 from ops.conform.model import Check, Skipped, fail, in_both, listed, must, table
 from ops.conform.subject import Subject, moment
+from shared.identity import NoProof, proven_key
 from shared.vocabulary import Text
 
 CLASSES = (
@@ -32,6 +35,21 @@ async def ready(subject: Subject) -> None:
         f"/readyz answers {reply.status} and status {told.get('status')!r}.",
     )
     must(isinstance(told.get("checks"), dict), "/readyz does not name its `checks`.")
+
+
+async def proof(subject: Subject) -> None:
+    told = await subject.capabilities()
+    name = f"{told.get('city')}/{told.get('service')}"
+    must(await _proven(subject, name) == await _proven(subject, name), "/proof proves another key a moment later; replicas share one (`service_key`).")
+
+
+async def _proven(subject: Subject, name: str) -> dict[str, Any]:
+    challenge = secrets.token_urlsafe(32)
+    reply = (await subject.asker.get("/proof", {"challenge": challenge}, token=None)).ok()
+    try:
+        return proven_key(reply.content, name, challenge)
+    except NoProof as error:
+        fail(f"/proof does not prove that this is {name}: {error}.")
 
 
 async def landing(subject: Subject) -> None:
@@ -122,6 +140,7 @@ async def methods(subject: Subject) -> None:
 
 
 CHECKS = (
+    Check(id="health.proof", clause="Contract: proof", title=Text("证明身份", "The service proves who it is"), server=proof),
     Check(id="health.alive", clause="Contract: health", title=Text("进程应答", "The process answers"), server=alive),
     Check(id="health.ready", clause="Contract: health", title=Text("能否工作，缺什么", "Whether it can work, and what is missing"), server=ready),
     Check(id="landing.page", clause="OGC 17-069r4, 7.2–7.3", title=Text("首页与接口描述", "Landing page and API definition"), server=landing),
