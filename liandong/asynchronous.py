@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
+from urllib.parse import quote
 
 import httpx
 
@@ -47,7 +48,7 @@ class AsyncClient:
     ) -> None:
         self._session = session_of(url, client_id, client_secret, token)
         self._session.deadline_s, self._session.timeout_s, self._session.retries = deadline_s, timeout_s, retries
-        self._http = httpx.AsyncClient(transport=transport, follow_redirects=False)
+        self._http = httpx.AsyncClient(transport=transport, follow_redirects=False, trust_env=not self._session.local)
 
     @classmethod
     def local(cls, folder: str | Path | None = None, *, client: str = "analyst", deadline_s: float = 30.0) -> Self:
@@ -61,7 +62,7 @@ class AsyncClient:
 
     async def schema(self, dataset: str) -> dict[str, Any]:
         """JSON Schema of a dataset's fields, with units, definitions and labels."""
-        return await self._run(asked_json(self._session, Ask(f"/collections/{dataset}/schema")))
+        return await self._run(asked_json(self._session, Ask(f"/collections/{quote(dataset)}/schema")))
 
     async def aggregate(
         self,
@@ -74,7 +75,7 @@ class AsyncClient:
     ) -> Answer:
         """Measures per group over all sources: `aggregate("fire.calls", {"calls": "count"}, by=["area:district", "time:hour"])`."""
         return await self._run(
-            asked_table(self._session, question(self._session, f"/collections/{dataset}/aggregate", aggregate_body(measures, by, filter, frame)))
+            asked_table(self._session, question(self._session, f"/collections/{quote(dataset)}/aggregate", aggregate_body(measures, by, filter, frame)))
         )
 
     async def across(self, parts: Mapping[str, Mapping[str, Any]], by: By, **frame: Unpack[Frame]) -> Answer:

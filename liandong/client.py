@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
+from urllib.parse import quote
 
 import httpx
 
@@ -57,7 +58,7 @@ class Client:
     ) -> None:
         self._session = session_of(url, client_id, client_secret, token)
         self._session.deadline_s, self._session.timeout_s, self._session.retries = deadline_s, timeout_s, retries
-        self._http = httpx.Client(transport=transport, follow_redirects=False)
+        self._http = httpx.Client(transport=transport, follow_redirects=False, trust_env=not self._session.local)
 
     @classmethod
     def local(cls, folder: str | Path | None = None, *, client: str = "analyst", deadline_s: float = 30.0) -> Self:
@@ -71,7 +72,7 @@ class Client:
 
     def schema(self, dataset: str) -> dict[str, Any]:
         """JSON Schema of a dataset's fields, with units, definitions and labels."""
-        return self._run(asked_json(self._session, Ask(f"/collections/{dataset}/schema")))
+        return self._run(asked_json(self._session, Ask(f"/collections/{quote(dataset)}/schema")))
 
     def aggregate(
         self,
@@ -84,7 +85,7 @@ class Client:
     ) -> Answer:
         """Measures per group over all sources: `aggregate("fire.calls", {"calls": "count"}, by=["area:district", "time:hour"])`."""
         body = aggregate_body(measures, by, filter, frame)
-        return self._run(asked_table(self._session, question(self._session, f"/collections/{dataset}/aggregate", body)))
+        return self._run(asked_table(self._session, question(self._session, f"/collections/{quote(dataset)}/aggregate", body)))
 
     def across(self, parts: Mapping[str, Mapping[str, Any]], by: By, **frame: Unpack[Frame]) -> Answer:
         """Several datasets side by side on the dimensions they share; columns are `part.measure`.

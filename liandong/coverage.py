@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any, Self
 
 
 class IncompleteAnswer(UserWarning):
-    """Some source that could hold part of the answer gave none, or an old one."""
+    """Some source that could hold part of the answer gave none, or an old one; or there are more rows than were answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,7 @@ class Coverage:
     def warn(self) -> None:
         """Say so if something is missing."""
         if not self.complete:
-            warnings.warn(str(self), IncompleteAnswer, stacklevel=_outside())
+            warn(str(self))
 
     def __str__(self) -> str:
         answered = f"{len(self.sources) - len(self.missing)} of {len(self.sources)} sources"
@@ -110,6 +111,11 @@ class Coverage:
 
     def __repr__(self) -> str:
         return f"<Coverage {self}>"
+
+
+def warn(told: str) -> None:
+    """Warn at the line of whoever asked."""
+    warnings.warn(told, IncompleteAnswer, stacklevel=_outside())
 
 
 def _added(known: Source | None, more: Source) -> Source:
@@ -135,8 +141,6 @@ def _moment(found: Mapping[str, Any]) -> datetime | None:
 
 def _outside() -> int:
     """How many calls up the asker's own code is, so that the warning names their line."""
-    import sys
-
     depth, frame = 1, sys._getframe(1)
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("liandong"):
         depth, frame = depth + 1, frame.f_back

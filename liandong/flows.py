@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import httpx
 
 from liandong.answers import ARROW, Answer, answer_of
-from liandong.problems import BrokenAnswer, NotSignedIn, Unavailable, problem_of
+from liandong.coverage import warn
+from liandong.problems import BrokenAnswer, InvalidQuestion, NotSignedIn, Unavailable, problem_of
 
 Done = TypeVar("Done")
 
@@ -89,6 +90,11 @@ class Session:
 
     def patience(self, timeout_s: float | None = None) -> dict[str, Any]:
         return {"timeout": httpx.Timeout(timeout_s or self.timeout_s, connect=min(10.0, self.timeout_s)).as_dict()}
+
+    @property
+    def local(self) -> bool:
+        """Whether the hub is on this machine: no proxy leads there."""
+        return httpx.URL(self.url).host in ("127.0.0.1", "localhost", "::1")
 
     @property
     def renewable(self) -> bool:
@@ -198,9 +204,14 @@ def asked_json(session: Session, ask: Ask) -> Flow[Any]:
 
 
 def asked_table(session: Session, ask: Ask) -> Flow[Answer]:
-    """A finished answer; warns if some source is missing in it."""
-    answer = answer_of((yield from answered(session, ask)).content)
+    """A finished answer; warns if some source is missing in it, or rows that nobody asked to leave out."""
+    response: httpx.Response = yield from answered(session, ask)
+    if response.headers.get("content-type", "").startswith("application/json"):
+        raise InvalidQuestion("The hub explained instead of answering: use explain().")
+    answer = answer_of(response.content)
     answer.coverage.warn()
+    if answer.truncated and "limit" not in (ask.json or {}):
+        warn(f"Only the first {len(answer):,} rows were answered; give a limit for more.")
     return answer
 
 

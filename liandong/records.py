@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import httpx
 
 from liandong.answers import ARROW, Answer, answer_of
@@ -33,4 +35,4 @@ def one_page(session: Session, ask: Ask) -> Flow[tuple[Answer, Ask | None]]:
 
 
 def _items(dataset: str) -> str:
-    return f"/collections/{dataset}/items"
+    return f"/collections/{quote(dataset)}/items"

@@ -10,14 +10,14 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from liandong import BrokenAnswer, Client, HubFailed, TooMany, Unavailable
+from liandong import BrokenAnswer, Client, HubFailed, IncompleteAnswer, TooMany, Unavailable
 from liandong.events import Listening
 
 COVERAGE = {"complete": True, "as_of": None, "sources": [{"source": "430300/a", "dataset": "a.b", "status": "ok", "rows": 1}]}
 
 
-def table() -> bytes:
-    made = pa.table({"n": [1]}).replace_schema_metadata({"liandong": json.dumps({"columns": [], "coverage": COVERAGE})})
+def table(**more: Any) -> bytes:
+    made = pa.table({"n": [1]}).replace_schema_metadata({"liandong": json.dumps({"columns": [], "coverage": COVERAGE, **more})})
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, made.schema) as writer:
         writer.write_table(made)
@@ -80,6 +80,14 @@ def test_it_does_not_ask_again_where_that_is_no_help(answer: Any, kind: type[Exc
     with pytest.raises(kind):
         hub.client().aggregate("a.b")
     assert hub.asked == 1
+
+
+def test_rows_that_nobody_asked_to_leave_out_are_missed_aloud() -> None:
+    client = Moody(httpx.Response(200, content=table(truncated=True))).client()
+    with pytest.warns(IncompleteAnswer, match="Only the first 1 rows") as told:
+        assert "TRUNCATED" in repr(client.sql("SELECT 1"))
+    assert told[0].filename == __file__, "the line that asked"
+    assert client.sql("SELECT 1", limit=1).truncated
 
 
 def test_a_token_goes_to_the_hub_and_nowhere_else() -> None:
