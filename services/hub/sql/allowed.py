@@ -110,6 +110,8 @@ def _structure(node: exp.Expr) -> str | None:
             return f"* with {min(others)} is not taken."
         case exp.Column() if node.args.get("db") or node.args.get("catalog"):
             return None if not node.args.get("catalog") else "A column is named by at most its dataset."
+        case exp.Select() if not node.expressions:
+            return "A SELECT names at least one column."
         case exp.Select() if node.args.get("into") or node.args.get("sample") or node.args.get("hint") or node.args.get("pivots"):
             return "SELECT INTO, samples and pivots are not taken."
         case exp.Limit() | exp.Offset() if not isinstance(node.expression, exp.Literal) or not node.expression.is_int:

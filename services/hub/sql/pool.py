@@ -71,6 +71,8 @@ class Workers:
     limits: Limits = field(default_factory=Limits)
     isolation: tuple[str, ...] = ()
     """What the processes are cut off from: `network`, `files`, `user`, `descriptors`."""
+    running: set[int] = field(default_factory=set)
+    """Processes that compute a statement at the moment."""
     _process: subprocess.Popen[bytes] | None = None
     _control: socket.socket | None = None
     _folder: str | None = None
@@ -114,6 +116,7 @@ class Workers:
             await asyncio.get_running_loop().sock_sendall(job.talk, struct.pack("!I", len(content)) + content)
             kind, told = await job.frame()
             job.pid = int(told) if kind == "P" else None
+            self.running |= {job.pid} if job.pid is not None else set()
             watching = asyncio.create_task(self._watch(job))
             yield job
         except asyncio.IncompleteReadError as error:
@@ -124,6 +127,7 @@ class Workers:
             if watching is not None:
                 watching.cancel()
             _kill(job.pid)
+            self.running -= {job.pid or 0}
             if job.frames is not None:
                 job.frames[1].close()
             for sock in (*ours, *theirs):

@@ -34,8 +34,8 @@ class Statement:
 
     def place(self, node: exp.Expr | None) -> dict[str, int]:
         """Line and column, from 1, at which a node begins; empty if it has no place in the text."""
-        found = next((part for part in node.walk() if "start" in part.meta), None) if node is not None else None
-        return place(self.text, self._offset(found.meta["start"])) if found is not None else {}
+        starts = [int(part.meta["start"]) for part in node.walk() if "start" in part.meta] if node is not None else []
+        return place(self.text, self._offset(min(starts))) if starts else {}
 
     def _offset(self, start: int) -> int:
         return start - sum(1 for added in self.numbered if added < start)

@@ -117,7 +117,7 @@ def _inner(chance: random.Random) -> str:
             f"SELECT s.kind, s.n FROM (SELECT kind, count(*) AS n FROM fire.calls GROUP BY kind) s WHERE s.n > {chance.randrange(200, 600)}",
             f"SELECT count(*), sum(s.units) FROM ({inner}) s WHERE {predicate(chance, 's.', 1)}",
             f"WITH x AS ({inner}) SELECT a.kind, count(*) FROM x a JOIN x b ON a.id = b.id WHERE {predicate(chance, 'a.', 1)} GROUP BY 1",
-            f"SELECT kind, count(*) FROM fire.calls c WHERE EXISTS (SELECT 1 FROM air.readings r WHERE r.area = c.area AND r.value > 295) AND {outer} GROUP BY 1",
+            f"SELECT kind, count(*) FROM fire.calls c WHERE EXISTS (SELECT 1 FROM air.readings r WHERE r.area = c.area AND value > 295) AND {outer} GROUP BY 1",
             f"SELECT id FROM fire.calls WHERE area IN (SELECT area FROM air.readings WHERE value > {chance.randrange(100, 400)}) AND {plain}",
             f"SELECT id FROM fire.calls WHERE area NOT IN (SELECT area FROM air.readings WHERE value > {chance.randrange(250, 400)}) AND {plain}",
             f"SELECT c.area, (SELECT max(value) FROM air.readings r WHERE r.area = c.area) AS m, count(*) FROM fire.calls c WHERE {outer} GROUP BY c.area",

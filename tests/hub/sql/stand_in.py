@@ -43,18 +43,6 @@ def _measure(spec: Mapping[str, Any]) -> str:
 def as_sql(node: Any) -> str:
     """CQL2 JSON as the SQL that it means."""
     match node:
-        case bool():
-            return "TRUE" if node else "FALSE"
-        case int() | float():
-            return repr(node)
-        case str():
-            return "'" + node.replace("'", "''") + "'"
-        case {"property": name}:
-            return str(name)
-        case {"timestamp": text}:
-            return f"TIMESTAMPTZ '{text}'"
-        case {"date": text}:
-            return f"DATE '{text}'"
         case {"op": "and" | "or" as op, "args": args}:
             return "(" + f" {op} ".join(map(as_sql, args)) + ")"
         case {"op": "not", "args": [arg]}:
@@ -69,4 +57,17 @@ def as_sql(node: Any) -> str:
             return f"({as_sql(value)} LIKE {as_sql(pattern)} ESCAPE '\\')"
         case {"op": op, "args": [left, right]}:
             return f"({as_sql(left)} {op} {as_sql(right)})"
-    raise AssertionError(node)
+    return _leaf(node)
+
+
+def _leaf(node: Any) -> str:
+    match node:
+        case {"property": name}:
+            return str(name)
+        case {"timestamp": text}:
+            return f"TIMESTAMPTZ '{text}'"
+        case {"date": text}:
+            return f"DATE '{text}'"
+        case str():
+            return "'" + node.replace("'", "''") + "'"
+    return repr(node)

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from services.hub.sql.allowed import check
-from services.hub.sql.domain import Column, Groups, Kind, Plan, Rows, Table
+from services.hub.sql.domain import Column, Kind, Plan, Table
 from services.hub.sql.params import bind, fix_now
 from services.hub.sql.planning import plan
 from services.hub.sql.resolve import resolve

@@ -1,0 +1,94 @@
+"""What statements may take: places, time, memory; and that nothing of one is left when its client is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from services.hub.sql.pool import Workers
+from tests.city import City
+from tests.hub.federation.sectors import Federation, calls, federation, readings
+
+FIRE, PORT = calls("f", 900), calls("p", 600)
+LONG = "SELECT count(*) FROM fire.calls a, fire.calls b, fire.calls c, fire.calls d WHERE a.units + b.units + c.units + d.units = 5.5"
+
+
+@pytest.fixture(scope="module")
+async def made(city: City) -> AsyncIterator[Federation]:
+    async with federation(city, {"brigade": FIRE, "harbour": PORT, "air": readings(50)}) as found:
+        yield found
+
+
+def workers(made: Federation) -> Workers:
+    found: Workers = made.app.state.runtime.own.sql
+    return found
+
+
+async def ask(made: Federation, sql: str, deadline_ms: int = 20_000, **question: object) -> httpx.Response:
+    return await made.client.post("/sql", json={"sql": sql, "deadline_ms": deadline_ms, **question}, headers=made.headers(), timeout=60)
+
+
+async def crowd(made: Federation, many: int, deadline_ms: int) -> None:
+    await ask(made, "SELECT 1")
+    heavy = [asyncio.create_task(ask(made, LONG, deadline_ms)) for _ in range(many)]
+    await asyncio.sleep(0.8)
+    light = await ask(made, "SELECT kind, count(*) AS n FROM fire.calls GROUP BY kind ORDER BY kind")
+    assert light.status_code == 200, light.text
+    assert sum(row[1] for row in light.json()["rows"]) == len(FIRE) + len(PORT)
+    answers = await asyncio.gather(*heavy)
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) == {429, 504}, statuses
+    assert statuses.count(504) <= workers(made).limits.heavy
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers if answer.status_code == 429)
+    assert not workers(made).running
+
+
+async def test_later_heavy_statements_are_told_to_come_again_and_light_ones_are_answered(made: Federation) -> None:
+    await crowd(made, 12, 2000)
+
+
+@pytest.mark.proof
+async def test_fifty_heavy_clients_at_once(made: Federation) -> None:
+    await crowd(made, 50, 8000)
+
+
+async def test_the_process_ends_when_its_client_leaves(made: Federation) -> None:
+    asking = asyncio.create_task(ask(made, LONG))
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        if running := set(workers(made).running):
+            break
+    asking.cancel()
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        if not workers(made).running:
+            break
+    assert running
+    assert not workers(made).running
+    for pid in running:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+async def test_too_much_memory_is_said(made: Federation) -> None:
+    answer = await ask(made, "SELECT string_agg(a.id || b.id || c.id, ',') FROM fire.calls a, fire.calls b, fire.calls c")
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/sql-too-large")
+    assert (await ask(made, "SELECT count(*) FROM fire.calls")).json()["rows"] == [[1500]]
+
+
+async def test_a_large_answer_streams_and_ends_with_its_coverage(made: Federation) -> None:
+    answer = await ask(made, "SELECT a.id, b.id, a.received_at FROM fire.calls a, fire.calls b WHERE a.kind = b.kind", limit=150_000)
+    assert answer.status_code == 200
+    assert "content-length" not in answer.headers
+    assert (len(answer.json()["rows"]), answer.json()["truncated"], answer.json()["coverage"]["complete"]) == (150_000, True, True)
+
+
+async def test_the_process_is_cut_off(made: Federation) -> None:
+    await ask(made, "SELECT 1")
+    assert "descriptors" in workers(made).isolation
+    explained = await ask(made, "EXPLAIN SELECT 1")
+    assert explained.json()["isolation"] == list(workers(made).isolation)
