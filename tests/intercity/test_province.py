@@ -43,6 +43,9 @@ async def test_a_peers_data_are_counted_once_at_their_owner(cities: TwoCities, t
         one = await ask(sources=[f"{SOUTH}/hub"])
         assert (one["rows"], leaves(one)) == ([[60]], {f"{SOUTH}/fire": 60})
         assert await _rows(province, asker) == OWN
+        sources = (await province.client.get("/sources", headers=asker)).json()
+        shared = {offer["dataset"] for source in sources for offer in source["datasets"]}
+        assert "fire.calls" in shared and not any(name.startswith("intercity.") for name in shared)
         refused = await province.client.post("/aggregate", json={**COUNT, "sources": ["430300/intercity"]}, headers=asker)
         assert refused.status_code == 400
 

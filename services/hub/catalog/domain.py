@@ -115,12 +115,13 @@ def lies_under(city: str, hub: str) -> bool:
 def asked_for(caller: Caller, source: Source, hub_city: str) -> bool:
     """Whether this hub asks the source when the caller asks.
 
-    Upward it answers for what lies under its own area, and never with what peers share with it (their agreements are with us).
-    Hubs through which the question came answer for themselves.
+    Upward it answers for what lies under its own area, and never with what peers share with it, nor with what its gateway keeps of them:
+    their agreements are with this city. Hubs through which the question came answer for themselves.
     """
     if source.name == caller.actor or source.name in caller.earlier:
         return False
-    return caller.superior is None or (source.kind != "city" and lies_under(source.city, hub_city))
+    from_peers = source.kind == "city" or source.name.endswith("/intercity")
+    return caller.superior is None or (not from_peers and lies_under(source.city, hub_city))
 
 
 def schema_digest(schema: Mapping[str, Any]) -> str:

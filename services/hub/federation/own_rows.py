@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.hub.federation.levels import Position
 from services.hub.federation.portions import Features, Wish, no_row
 from services.hub.federation.union import Portion
 from shared.caller import Caller
 from shared.database import reading
 from shared.datasets import records
+from shared.datasets.answers import AFTER_HEADER
 from shared.datasets.declaration import Dataset
 from shared.datasets.extent import parse_moment
 from shared.datasets.formats import features, table
@@ -19,13 +22,16 @@ from shared.datasets.history import settled
 from shared.datasets.keyset import place_of
 from shared.datasets.record_query import RecordQuery
 from shared.datasets.view import View, view
+from shared.errors import InvalidRequest
 from shared.service import Runtime
 
 
 async def own_page(
-    runtime: Runtime, caller: Caller, own: Dataset, query: RecordQuery, name: str, place: list[str | None] | None, known_at: str | None, wish: Wish
+    runtime: Runtime, caller: Caller, own: Dataset, query: RecordQuery, name: str, place: Position, known_at: str | None, wish: Wish
 ) -> Features:
     """The hub's next rows after a place, as a source would send them; `name` is the hub's."""
+    if isinstance(place, Mapping):
+        raise InvalidRequest(f"{name} has no sources of its own in this dataset.", pointer=f"/{AFTER_HEADER}")
     async with reading(runtime.reader) as connection:
         seen = await _seen(runtime, connection, caller, own, known_at or query.given.get("known_at"))
         page = await records.read_page(connection, seen, replace(query, fields=seen.fields), most=runtime.settings.page_limit, place=place)
