@@ -212,8 +212,8 @@ async def test_every_fault_alone_and_in_every_pair_changes_no_number_without_a_m
     for first, second in (*alone, *pairs):
         if chance.random() < 0.7:
             hurt.forget()
-        seen += await hurt.hurt_by(first, second, chance.sample([*MIXED, SQL], 4))
-    assert seen.total() == 4 * (len(alone) + len(pairs)) >= 1000
+        seen += await hurt.hurt_by(first, second, chance.sample([*MIXED, SQL], 4 if "honest" in (first, second) else 2))
+    assert seen.total() == 4 * len(alone) + 2 * len(pairs) >= 1000
     assert min(seen["answer"], seen["error"]) > 100, seen
 
 

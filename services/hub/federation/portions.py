@@ -17,6 +17,7 @@ from services.hub.federation.union import Disorder, Portion, check_order
 from shared.datasets.coverage import SourceAnswer
 from shared.datasets.declaration import FieldType, Point
 from shared.datasets.formats import table
+from shared.datasets.keyset import values_of
 from shared.datasets.records import Page
 from shared.datasets.view import View
 
@@ -69,6 +70,8 @@ def read_page(asked: Source, content: bytes, wish: Wish, elapsed_ms: int, datase
             raise Disorder("features without properties, or without their places")
         portion = Portion(source, places, exhausted=not any(link["rel"] == "next" for link in document["links"]))
         check_order(portion, wish.descending)
+        if asked.kind == "sector":
+            _check_places(features, places, len(wish.descending))
         return Features(
             rows=features,
             portion=portion,
@@ -103,6 +106,14 @@ def no_row(source: str) -> Features:
 
 def _is_feature(row: Any) -> bool:
     return row["type"] == "Feature" and isinstance(row["properties"], dict) and "geometry" in row and "id" in row
+
+
+def _check_places(features: Sequence[Mapping[str, Any]], places: Sequence[Sequence[str | None]], levels: int) -> None:
+    """Raise `Disorder` where a row stands at another's place: its id is made of the key, with which every place ends."""
+    for feature, place in zip(features, places, strict=True):
+        key = values_of(place)[levels:]
+        if all(isinstance(part, str | int) for part in key) and "~".join(map(str, key)) != str(feature["id"]):
+            raise Disorder(f"row {str(feature['id'])[:60]!r} stands at the place of another")
 
 
 def _table(features: Sequence[Mapping[str, Any]], wish: Wish) -> pa.Table:
