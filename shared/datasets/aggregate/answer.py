@@ -63,7 +63,7 @@ async def states_of(connection: AsyncConnection, dataset: Dataset, question: Que
 
 def _set(question: Question, settings: Settings) -> list[ColumnElement[str]]:
     """Settings for the rest of the transaction: the time that is left; groups hashed, for the planner takes each row for one and would sort them all."""
-    hashed = [func.set_config("enable_sort", "off", True)]
+    hashed: list[ColumnElement[str]] = [func.set_config("enable_sort", "off", True)]
     if question.deadline_ms is None:
         return hashed
     return [*hashed, func.set_config("statement_timeout", str(min(question.deadline_ms, int(settings.statement_timeout_s * 1000))), True)]

@@ -14,12 +14,19 @@ from typing import Any
 import asyncpg
 import httpx
 import numpy as np
+import pyarrow as pa
 import pytest
 from sqlalchemy import BigInteger, Column, DateTime, Table, Text
 
 from shared.config import Settings
 from shared.database import new_metadata
+from shared.datasets.aggregate.across import side_by_side
 from shared.datasets.aggregate.cell_noise import AT_MOST, DESCRIPTION, key_of, perturbed, table, variance
+from shared.datasets.aggregate.columns import Dimension, Layout, Measure
+from shared.datasets.aggregate.finish import finish
+from shared.datasets.aggregate.merge import merge_states
+from shared.datasets.aggregate.states import States, read_states, write_states
+from shared.datasets.coverage import SourceAnswer
 from shared.datasets.declaration import Cells, Dataset, Field
 from shared.datasets.history import history_of, history_triggers_ddl, recorded_columns
 from shared.errors import Unavailable
@@ -258,6 +265,21 @@ def test_solving_all_tables_together_leaves_cells_uncertain() -> None:
         found.update(bool(abs(error) < 0.5) for error in errors)
     assert np.mean(off) > 1.8
     assert found[True] / found.total() < 0.22
+
+
+def test_what_a_hub_says_is_the_sum_of_what_its_sources_say() -> None:
+    layout = Layout((Dimension("place", "area:district", "string"),), (Measure("n", "count", perturbed=True),), "Asia/Shanghai")
+    counts = ({"a": 7, "b": 2}, {"a": 1, "c": 9})
+    sources = []
+    for number, found in enumerate(counts):
+        answer = SourceAnswer(source=f"430300/s{number}", dataset="clinic.visits", status="ok", served_from="cells")
+        table = pa.table([list(found), list(found.values()), list(found.values())], schema=layout.schema())
+        sources.append(read_states(write_states(States(layout, table, (answer,), smallest_group=3))))
+    finished = finish(merge_states(sources))
+    assert finished.table.to_pylist() == [{"place": "a", "n": 8}, {"place": "c", "n": 9}]
+    assert (finished.suppressed, finished.columns[1]["perturbed"]) == (1, DESCRIPTION)
+    beside = side_by_side({"one": finished, "two": finish(merge_states(sources[1:]))})
+    assert beside.table.select(["two.n", "two.status"]).to_pylist() == [{"two.n": None, "two.status": "suppressed"}, {"two.n": 9, "two.status": "ok"}]
 
 
 def test_a_cell_keeps_its_noise_and_neighbours_have_their_own() -> None:
