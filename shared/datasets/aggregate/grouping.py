@@ -10,22 +10,37 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+_SMALL = 1_000_000
+"""A table of so many flags costs nothing."""
+
 
 def group_codes(table: pa.Table, names: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """The group of each row, the first row of each group, and the number of groups. Null is a value like any other.
 
     Groups are numbered in no promised order. Without names all rows are one group.
     """
-    codes = np.zeros(table.num_rows, dtype=np.int64)
+    codes, count = np.zeros(table.num_rows, dtype=np.int64), min(table.num_rows, 1)
     for name in names:
         column = table[name]
         if pa.types.is_floating(column.type):
             column = pc.add(column, 0.0)  # -0.0 and 0.0 are one group
         encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
         values = np.asarray(encoded.indices).astype(np.int64)
-        codes = np.unique(codes * max(len(encoded.dictionary), 1) + values, return_inverse=True)[1]
-    _, first = np.unique(codes, return_index=True)
-    return codes, first.astype(np.int64), len(first)
+        width = max(len(encoded.dictionary), 1)
+        codes, count = _numbered(codes * width + values, count * width)
+    first = np.empty(count, dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    return codes, first, count
+
+
+def _numbered(codes: NDArray[np.int64], bound: int) -> tuple[NDArray[np.int64], int]:
+    """Codes below `bound` numbered without gaps, and how many there are: by a table where that is small, else by sorting."""
+    if bound > max(_SMALL, 4 * len(codes)):
+        found, numbers = np.unique(codes, return_inverse=True)
+        return numbers, len(found)
+    there = np.zeros(bound, dtype=bool)
+    there[codes] = True
+    return (np.cumsum(there) - 1)[codes], int(there.sum())
 
 
 def flattened(column: pa.ChunkedArray, part: str) -> tuple[NDArray[np.int32], NDArray[np.signedinteger[Any]]]:

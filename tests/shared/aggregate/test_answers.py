@@ -186,6 +186,11 @@ async def test_dates_are_days_of_the_asked_zone(city: City, settings: Settings, 
     assert body["rows"] == [["2026-03-07T00:00:00-08:00", 4], ["2026-03-08T00:00:00-08:00", 3]]
     assert body["coverage"]["suppressed"] == 1
     assert "rows" not in body["coverage"]["sources"][0]
+    measures = {"first": {"fn": "min", "field": "day"}, "last": {"fn": "max", "field": "day"}, "mean": {"fn": "avg", "field": "score"}}
+    plain = await ask(client, "toy.visits", measures=measures, by={"day": "day"})
+    assert plain["rows"] == [["2026-03-07", "2026-03-07", "2026-03-07", 1.5], ["2026-03-08", "2026-03-08", "2026-03-08", 5.0]]
+    nothing = await ask(client, "toy.visits", measures=measures, filter="score > 100")
+    assert nothing["rows"] == [[None, None, None]]
     for asked, count in (
         ({"from": "2026-03-08T00:00:00-08:00"}, 5),
         ({"from": "2026-03-08T00:00:01-08:00", "until": "2026-03-12T00:00:00-07:00"}, None),
