@@ -32,6 +32,7 @@ class BulkReader:
         self._settings = settings
         self.free = settings.streams_at_once
         """How many more streams may begin."""
+        self._places = asyncio.Semaphore(settings.streams_at_once)
         self._database: Any = None
         self._opening = asyncio.Lock()
 
@@ -40,15 +41,19 @@ class BulkReader:
             self._database.close()
 
     @asynccontextmanager
-    async def admitted(self) -> AsyncIterator[None]:
-        """A place among the streams of this process, or `TooMany`."""
-        if self.free <= 0:
-            raise TooMany(f"{self._settings.streams_at_once} streams are under way; no more are given at once.", headers={"Retry-After": "5"})
+    async def admitted(self, patience_s: float = 0.0) -> AsyncIterator[None]:
+        """A place among the streams of this process, or `TooMany` if none became free in this time."""
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._places.acquire()
+        except TimeoutError:
+            raise TooMany(f"{self._settings.streams_at_once} streams are under way; no more are given at once.", headers={"Retry-After": "5"}) from None
         self.free -= 1
         try:
             yield
         finally:
             self.free += 1
+            self._places.release()
 
     @asynccontextmanager
     async def reading(self, statement: str) -> AsyncIterator[AsyncIterator[Any]]:

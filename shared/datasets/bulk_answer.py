@@ -26,6 +26,8 @@ from shared.passage import arriving
 
 PIECE = 256 * 1024
 """Most bytes handed to the connection at once: what a client that stops reading can hold."""
+HUB_WAITS_S = 3.0
+"""A hub's stream waits so long for a place: it asks for several at once, and without this one the answer that it makes of them would not be complete."""
 SHAPE_HEADER = "Liandong-Rows"
 """By which a hub asks for rows in another shape than the paged form has: `features` or `fields` (`bulk_rows.Shape`)."""
 _log = structlog.get_logger("stream")
@@ -89,7 +91,7 @@ async def stream_answer(asked: Asked, query: RecordQuery) -> Response:
     await asked.connection.close()  # the stream has a connection of its own
     about: dict[str, Any] = {"dataset": asked.dataset.id, "timeStamp": now_text(), **({"known_at": seen.known_at} if seen.known_at else {})}
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(runtime.bulk.admitted())
+        await stack.enter_async_context(runtime.bulk.admitted(HUB_WAITS_S if asked.caller.actor else 0.0))
         rows = await stack.enter_async_context(runtime.bulk.reading(statement))
         stream = Stream(layout.schema, shaped(layout, rows), about)
         return StreamedAnswer(

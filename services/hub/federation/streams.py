@@ -212,7 +212,7 @@ async def stream_items(runtime: Runtime, request: Request, caller: Caller, datas
             stack.pop_all(),
             form=form,
             headers=headers,
-            limit_s=passage.remaining_s,
+            limit_s=passage.remaining_s + settings.stream_idle_s,  # the sources end in time; what they sent by then, and the coverage, still have to leave
             idle_s=passage.remaining_s if caller.actor else settings.stream_idle_s,
         )
     raise AssertionError  # a stack of our own passes every exception on
