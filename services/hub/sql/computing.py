@@ -106,6 +106,10 @@ async def _groups(asking: Asking, scan: Groups, max_age: int | None) -> tuple[pa
 async def computing(asking: Asking, plan: Plan, groups: dict[str, tuple[pa.Table, Coverage]], workers: Workers) -> AsyncIterator[Computed]:
     """A statement being computed; nothing of it is left at the end, however it ends."""
     feeds = {scan.name: Feed(asking, scan) for scan in plan.scans if not isinstance(scan, Groups)}
+    for feed in feeds.values():
+        if feed.wanted.bound is not None:
+            feed.after = feeds[feed.wanted.bound.other]
+            feed.after.gives = feed.wanted.bound.by
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(workers.place(asking.caller.subject, light=plan.light))
         for feed in feeds.values():

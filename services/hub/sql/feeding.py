@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from services.hub.federation.scans import scan
+from services.hub.sql.bounds import MOST_KEYS, with_keys
 from services.hub.sql.domain import Rows
 from shared.caller import Caller
 from shared.datasets.bulk_forms import END_MARK
 from shared.datasets.coverage import SourceAnswer
 from shared.passage import Passage
 from shared.service import Runtime
+
+MOST_LOOKED_AT = 20_000
+"""Rows that another scan waits for, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +41,20 @@ class Feed:
 
     asking: Asking
     wanted: Rows
+    gives: str | None = None
+    """The column whose values bound another feed."""
+    after: Feed | None = None
+    """The feed whose keys bound this one."""
     answers: Sequence[SourceAnswer] = ()
     limited: bool = False
     failure: BaseException | None = None
     opened: asyncio.Event = field(default_factory=asyncio.Event)
+    _keys: asyncio.Future[Sequence[str | int] | None] | None = None
     _way: asyncio.Future[socket.socket] | None = None
     _task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._way = asyncio.get_running_loop().create_future()
+        self._way, self._keys = asyncio.get_running_loop().create_future(), asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run())
 
     def send_to(self, way: socket.socket) -> None:
@@ -60,12 +70,13 @@ class Feed:
     async def _run(self) -> None:
         asking, wanted = self.asking, self.wanted
         try:
+            keys = await asyncio.shield(self.after.keys) if self.after is not None else None
             async with scan(
                 asking.runtime,
                 asking.caller,
                 wanted.dataset,
                 columns=wanted.columns,
-                filter=wanted.filter,
+                filter=with_keys(wanted, keys),
                 limit=wanted.limit,
                 passage=asking.passage,
                 named=asking.named,
@@ -73,10 +84,13 @@ class Feed:
             ) as found:
                 self.answers, self.limited = found.answers, found.limited
                 self.opened.set()
+                early = await self._looked_at(found.batches)
                 assert self._way is not None
                 way = await self._way
                 with suppress(BrokenPipeError, ConnectionResetError):  # DuckDB has what it needs
                     await _send(way, found.schema)
+                    for batch in early:
+                        await _send(way, batch)
                     async for batch in found.batches:
                         await _send(way, batch)
                     await asyncio.get_running_loop().sock_sendall(way, END_MARK)
@@ -86,7 +100,31 @@ class Feed:
             if self._way is not None and self._way.done() and not self._way.cancelled():
                 self._way.result().close()
         finally:
+            if self._keys is not None and not self._keys.done():
+                self._keys.set_result(None)
             self.opened.set()
+
+    @property
+    def keys(self) -> asyncio.Future[Sequence[str | int] | None]:
+        assert self._keys is not None
+        return self._keys
+
+    async def _looked_at(self, batches: AsyncIterator[pa.RecordBatch]) -> list[pa.RecordBatch]:
+        """The first rows, if another scan waits for their keys; it is told the keys if these were all rows."""
+        if self.gives is None:
+            return []
+        early: list[pa.RecordBatch] = []
+        rows = 0
+        async for batch in batches:
+            early.append(batch)
+            rows += batch.num_rows
+            if rows > MOST_LOOKED_AT:
+                self.keys.set_result(None)
+                return early
+        column = pa.chunked_array([batch.column(self.gives) for batch in early]) if early else pa.chunked_array([[]], pa.string())
+        different = pc.unique(column.drop_null())
+        self.keys.set_result(different.to_pylist() if len(different) <= MOST_KEYS else None)
+        return early
 
 
 async def _send(way: socket.socket, part: pa.Schema | pa.RecordBatch) -> None:

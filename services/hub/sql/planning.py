@@ -44,7 +44,7 @@ def plan(statement: Statement, tree: exp.Expr, catalogue: Catalogue, zone: ZoneI
                     names[scan] = known
                 scans.append(replace(scan, name=known))
             _point(source, known)
-    made = [*bounded(scopes, scans)]
+    made = bounded(scopes, scans, catalogue)
     check(statement, tree)
     _only_scans(tree, made)
     return Plan(tree.sql(dialect=DIALECT, identify=True, comments=False), tuple(made), _read_once(scopes, made, tree))

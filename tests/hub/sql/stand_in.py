@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from services.hub.sql.bounds import with_keys
 from services.hub.sql.domain import Groups, Plan, Rows
 
 _AGGREGATES = {"count": "count({0})", "sum": "sum({0})", "min": "min({0})", "max": "max({0})", "stddev": "stddev_samp({0})"}
@@ -15,7 +17,11 @@ _AGGREGATES = {"count": "count({0})", "sum": "sum({0})", "min": "min({0})", "max
 
 def carry_out(plan: Plan, database: duckdb.DuckDBPyConnection) -> pa.Table:
     """The answer that a plan gives: each scan as its source would answer it, then the rest."""
-    for scan in plan.scans:
+    for scan in sorted(plan.scans, key=lambda scan: isinstance(scan, Rows) and scan.bound is not None):
+        bound = scan.bound if isinstance(scan, Rows) else None
+        if isinstance(scan, Rows) and bound is not None:
+            keys = database.sql(f'SELECT DISTINCT {bound.by} FROM "{bound.other}" WHERE {bound.by} IS NOT NULL').fetchall()
+            scan = replace(scan, filter=with_keys(scan, [key for (key,) in keys]))  # noqa: PLW2901
         database.execute(f'CREATE OR REPLACE TEMP TABLE "{scan.name}" AS {_asked(scan)}')
     return database.sql(plan.sql).to_arrow_table()
 

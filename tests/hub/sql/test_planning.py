@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from services.hub.sql.allowed import check
-from services.hub.sql.domain import Column, Kind, Plan, Table
+from services.hub.sql.domain import Column, Groups, Kind, Plan, Rows, Table
 from services.hub.sql.params import bind, fix_now
 from services.hub.sql.planning import plan
 from services.hub.sql.resolve import resolve
@@ -72,3 +72,27 @@ def test_what_is_pushed_to_the_sources_does_not_change_the_answer(everything: du
 def test_of_three_thousand_statements_none_changes_its_answer(everything: duckdb.DuckDBPyConnection) -> None:
     wrong = differing(everything, 8, 3000)
     assert not wrong, f"{len(wrong)} differ:\n" + "\n".join(wrong[:5])
+
+
+def test_groups_conditions_limits_and_keys_are_pushed() -> None:
+    (groups,) = planned("SELECT left(area, 6) AS d, avg(units) FROM fire.calls WHERE left(kind, 6) = 'struct' AND length(area) > 4 GROUP BY d").scans
+    assert isinstance(groups, Groups)
+    assert set(groups.by.values()) == {"area"}
+    assert groups.filter == {"op": "like", "args": [{"property": "kind"}, "struct%"]}
+    (rows,) = planned("SELECT id FROM fire.calls WHERE received_at >= now() - INTERVAL 1 DAY LIMIT 5 OFFSET 2").scans
+    assert isinstance(rows, Rows)
+    assert rows.filter == {"op": ">=", "args": [{"property": "received_at"}, {"timestamp": "2026-11-21T08:30:00Z"}]}
+    assert (rows.columns, rows.limit) == (("id", "received_at"), 7)
+    large, small = planned("SELECT c.kind, r.value FROM fire.calls c JOIN air.readings r ON r.area = c.area WHERE r.id IN ('r-00001', 'r-00002')").scans
+    assert isinstance(large, Rows)
+    assert large.bound is not None
+    assert (large.bound.column, large.bound.other, large.bound.by) == ("area", small.name, "area")
+    (outer, _) = planned("SELECT c.kind FROM fire.calls c LEFT JOIN air.readings r ON r.area = c.area AND r.id = 'r-00001'").scans
+    assert isinstance(outer, Rows)
+    assert outer.bound is None
+
+
+@pytest.mark.parametrize("measure", ["quantile_cont(response_s, 0.5)", "count(*) FILTER (WHERE units > 1)", "string_agg(kind, ',')", "avg(units + 1)"])
+def test_what_groups_cannot_say_exactly_is_computed_from_rows(measure: str) -> None:
+    (rows,) = planned(f"SELECT {measure} FROM fire.calls").scans
+    assert isinstance(rows, Rows)
