@@ -96,6 +96,8 @@ class Settings(BaseSettings):
     kept_bytes: Annotated[int, Field(description="Hub: bytes of sources' answers kept in memory, given again as long as nothing changes; 0: none", ge=0)] = (
         64 * MIB
     )
+    sql_memory_mb: Annotated[int, Field(description="Hub: MiB of memory that one SQL statement may compute in", ge=64)] = 512
+    sql_at_once: Annotated[int, Field(description="Hub: most SQL statements computed at the same time, and as many light ones beside them", gt=0)] = 4
     clients_file: Annotated[Path | None, Field(description="Hub: machine clients made at first start (JSON, mode 0600)")] = None
     access_days: Annotated[int, Field(description="Hub: days for which the access record is kept, whole months at a time; at least 183", ge=183)] = 1095
     private_addresses: Annotated[bool, Field(description="Hub: may outgoing calls reach private addresses")] = True

@@ -22,7 +22,7 @@ from services.hub.federation.crowd import Crowd
 from services.hub.federation.kept_states import KeptStates
 from services.hub.governance.measured import Measured
 from services.hub.governance.recording import Accesses
-from services.hub.sql.pool import Workers
+from services.hub.sql.pool import Limits, Workers
 from shared.client import SourceClient
 from shared.service import Runtime
 
@@ -56,7 +56,7 @@ async def hold(runtime: Runtime) -> AsyncIterator[Hub]:
     registry = Registry(settings.sources)
     client = SourceClient(private_addresses=settings.private_addresses, guard=registry.check_proven)
     issuer = Issuer(settings.issuer, settings.audience, folder)
-    workers = Workers()
+    workers = Workers(Limits(memory_mb=settings.sql_memory_mb, heavy=settings.sql_at_once, light=settings.sql_at_once))
     try:
         yield Hub(
             city=settings.city,
