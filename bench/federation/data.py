@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
-from bench.federation.sector import CATEGORIES, SIX, SPREADS, TWELVE, tables_of
+from bench.federation.sector import CATEGORIES, SIX, TWELVE, tables_of
 
 JOINED, STATIONS = 1_000_000, 60
 YEAR = "'2025-10-01 00:00+08'::timestamptz"
@@ -117,6 +117,3 @@ async def fill_all(owner_urls: Mapping[str, str], rows: int, parts: frozenset[st
             await fill(name, owner_urls[name], wanted(name, rows, parts), folder / f"{name}.filled.json")
 
     await asyncio.gather(*(one(name) for name in TWELVE if name in owner_urls))
-
-
-__all__ = ["DAY", "JOINED", "SPREADS", "fill_all", "wanted"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -75,6 +75,3 @@ def require_equal(name: str, mine: Sequence[Sequence[Any]], theirs: Sequence[Seq
 
 def _seconds(value: Any) -> Any:
     return value.timestamp() if isinstance(value, datetime) else value
-
-
-Asking = Callable[[int], Awaitable[Any]]

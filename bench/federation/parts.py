@@ -19,7 +19,6 @@ from bench.federation.fdw import rows_of
 from bench.federation.measure import Table, in_turn, require_equal
 from bench.federation.sector import SIX, SPREADS
 from bench.federation.stand import Stand
-from bench.servers import CITY
 
 ARROW = {"Accept": "application/vnd.apache.arrow.stream"}
 
@@ -147,6 +146,3 @@ async def join(made: Stand, duck: Duck, table: Table, rounds: int) -> None:
             raise SystemExit(f"join: {tried.json()['rows']} instead of {theirs}.")
         middle = await in_turn({"hub": ask, "duck": lambda _: duck.ask(JOIN.format(left="s01", right="s02"))[0]}, rounds)
     table.within(f"join of two datasets of {JOINED:,} rows", "DuckDB ATTACH", middle["hub"], middle["duck"], 1.5)
-
-
-__all__ = ["CITY", "groups", "join", "small", "spread"]
