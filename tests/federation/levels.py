@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,7 +82,9 @@ async def three_levels(city: City, folder: Path) -> AsyncIterator[Levels]:
     issuer = Issuer(f"http://127.0.0.1:{port}")
     write_private_json(private_folder(folder / "signing") / f"{issuer.key.kid}.jwk", issuer.signing_key())
     held = {leaf: rows for leaf, rows in ROWS.items() if leaf != f"{SOUTH}/harbour"}
-    of = {code: {leaf.partition("/")[2]: rows for leaf, rows in held.items() if leaf.startswith(code)} for code in (NORTH, SOUTH)}
+    of: dict[str, dict[str, Sequence[dict[str, Any]]]] = {
+        code: {leaf.partition("/")[2]: rows for leaf, rows in held.items() if leaf.startswith(code)} for code in (NORTH, SOUTH)
+    }
     bounds = {"areas": ["4303"], "grade": "important"}
     async with AsyncExitStack() as stack:
         _, harbour_url, _ = await stack.enter_async_context(sector(city, "harbour", ROWS[f"{SOUTH}/harbour"]))

@@ -28,7 +28,7 @@ async def test_a_peers_data_are_counted_once_at_their_owner(cities: TwoCities, t
 
     write_private_json(private_folder(tmp_path / "signing") / "key.jwk", cities.province.signing_key())
     below = {f"{code}/hub": cities.of(code).url("hub") for code in (NORTH, SOUTH)}
-    issuing = {"issuer": cities.province.url, "signing_keys": tmp_path / "signing"}
+    issuing: dict[str, Any] = {"issuer": cities.province.url, "signing_keys": tmp_path / "signing"}
     async with federation(cities.city, {}, below, code="430000", **issuing) as province:
         asker = {"Authorization": f"Bearer {cities.province.token('430000/hub', scope='hub:query')}"}
 
