@@ -40,10 +40,16 @@ class Hub(BaseHTTPRequestHandler):
     """Answers every token request and three questions; remembers what it was asked."""
 
     asked: ClassVar[list[tuple[str, list[tuple[str, str]], str | None]]] = []
+    statements: ClassVar[list[dict[str, Any]]] = []
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        self._answer(200, {"access_token": "a.b.c"})
+        content = self.rfile.read(int(self.headers["content-length"]))
+        if self.path == "/sql":
+            Hub.statements.append(json.loads(content))
+            wrong = {"title": "No such column", "detail": "There is no column 'kindd' here.", "line": 2, "column": 3, "remedy": {"en": "DESCRIBE", "zh": "列"}}
+            self._answer(*((400, wrong) if "kindd" in Hub.statements[-1]["sql"] else (200, AGGREGATE)))
+        else:
+            self._answer(200, {"access_token": "a.b.c"})
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
@@ -143,3 +149,12 @@ def test_without_a_city_it_ends_with_4_and_says_how_to_start_one(tmp_path: Path)
     shown = query(tmp_path, "fire.calls")
     assert shown.exit_code == 4
     assert "make run" in shown.stderr
+
+
+def test_a_statement_goes_to_sql_and_what_is_wrong_is_marked(var: Path) -> None:
+    shown = query(var, "SELECT kind FROM fire.calls", "-n", "7", "--within", "3")
+    assert (shown.exit_code, "412.25" in shown.stdout, "incomplete" in shown.stdout) == (0, True, True)
+    assert Hub.statements[-1] == {"sql": "SELECT kind FROM fire.calls", "limit": 7, "deadline_ms": 3000}
+    wrong = query(var, "SELECT\n  kindd FROM fire.calls")
+    assert wrong.exit_code == 1
+    assert "    kindd FROM fire.calls\n    ^\nDESCRIBE\n列" in wrong.stderr
