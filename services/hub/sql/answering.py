@@ -55,13 +55,11 @@ async def answer(runtime: Runtime, caller: Caller, question: SqlQuestion, passag
     if question.explain or understood.statement.explain:
         sources = {name: [source.name for source in aim.sources] for name, aim in aims.items()}
         return _explained(understood.plan, sources, hub.sql.isolation)
-    async with asyncio.timeout(None) as limit:
-        limit.reschedule(asyncio.get_running_loop().time() + passage.remaining_s)
-        try:
+    try:
+        async with asyncio.timeout(passage.remaining_s):
             return await _computed(asking, understood, question, stack)
-        except TimeoutError:
-            raise SqlTimeout("The statement was not finished in the time that it had.") from None
-    raise AssertionError
+    except TimeoutError:
+        raise SqlTimeout("The statement was not finished in the time that it had.") from None
 
 
 async def _computed(asking: Asking, understood: Read, question: SqlQuestion, stack: AsyncExitStack) -> Computed:
