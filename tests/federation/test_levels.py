@@ -98,7 +98,7 @@ async def test_drill_across_over_three_levels_names_the_leaves_of_each_dataset(l
 
 
 @pytest.mark.parametrize(
-    ("limit", "field", "down"), [(13, "units", False), (40, "units", True), (29, "response_s", True), (1000, "received_at", False), (17, "", False)]
+    ("limit", "field", "down"), [(41, "units", False), (53, "units", True), (37, "response_s", True), (1000, "received_at", False), (90, "", False)]
 )
 async def test_pages_over_pages_give_every_row_once_in_one_order(levels: Levels, limit: int, field: str, down: bool) -> None:
     query = f"/collections/fire.calls/items?limit={limit}" + (f"&sortby={'-' if down else ''}{field}" if field else "")
@@ -139,7 +139,7 @@ async def test_rows_that_come_and_go_while_somebody_pages_lose_no_other_and_repe
             await connection.execute(insert(table), [new[page]])
 
     try:
-        found = ids(await pages(levels, "/collections/fire.calls/items?limit=20&sortby=units", come))
+        found = ids(await pages(levels, "/collections/fire.calls/items?limit=40&sortby=units", come))
     finally:
         async with south.state.runtime.engine.begin() as connection:
             await connection.execute(delete(table).where(table.c.id.startswith("new-")))
