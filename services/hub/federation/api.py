@@ -61,7 +61,11 @@ class NamedShortForm(ShortForm):
 
 @router.get("/collections/{collection}/items", responses=_ANSWERS, summary="Rows of all sources: filtered, sorted, page by page")
 async def list_items(collection: str, request: Request, caller: AnyCaller, parameters: Annotated[ItemsParameters, Query()]) -> Response:
-    """In one order over all sources, with a link to the next page. A source that fails stays out for the rest of the paging and is named."""
+    """In one order over all sources, with a link to the next page. A source that fails stays out for the rest of the paging and is named.
+
+    With `stream=true` every row in one answer, which ends with its coverage: in Arrow in the metadata of a last, empty batch, in GeoJSON behind the
+    features. CSV, and any form under `strict`, breaks off if a source fails on the way.
+    """
     runtime: Runtime = request.app.state.runtime
     if parameters.stream == "true":
         longest_s = runtime.settings.stream_timeout_s

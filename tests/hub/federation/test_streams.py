@@ -164,17 +164,16 @@ async def test_a_scan_may_be_left_early_and_refuses_what_does_not_exist(two: Fed
 async def test_rows_wait_at_their_sources_while_the_client_does_not_read(two: Federation) -> None:
     """The last in this module, for it adds rows. A sample of what bounds the memory: hub and sectors, here in one process, hold a few batches."""
     for name, settings in two.settings.items():
-        two.city.sql(settings, ROWS, name, 30_000, 1000, role="app")
+        two.city.sql(settings, ROWS, name, 25_000, 1000, role="app")
     held, sectors = pa.total_allocated_bytes(), [app.state.runtime.bulk for app in two.apps.values()]
-    for order in ("", "&sortby=-units,received_at"):
-        address = f"{ITEMS}?stream=true&filter=kind LIKE 'kind %'{order}"
-        async with two.client.stream("GET", address, headers=two.headers()) as answer:
-            pieces = answer.aiter_raw()
-            await anext(pieces)
-            await asyncio.sleep(0.3)
-            assert pa.total_allocated_bytes() - held < 32 * 1024 * 1024
-            assert all(sector.free < two.settings["brigade"].streams_at_once for sector in sectors), "everything was fetched although nobody reads"
-            tail = b""
-            async for piece in pieces:
-                tail = (tail + piece)[-8192:]
-        assert b'"numberReturned":60000,' in tail and b'"complete":true' in tail
+    address = f"{ITEMS}?stream=true&filter=kind LIKE 'kind %'&sortby=-units,received_at"
+    async with two.client.stream("GET", address, headers=two.headers()) as answer:
+        pieces = answer.aiter_raw()
+        await anext(pieces)
+        await asyncio.sleep(0.3)
+        assert pa.total_allocated_bytes() - held < 32 * 1024 * 1024
+        assert all(sector.free < two.settings["brigade"].streams_at_once for sector in sectors), "everything was fetched although nobody reads"
+        tail = b""
+        async for piece in pieces:
+            tail = (tail + piece)[-8192:]
+    assert b'"numberReturned":50000,' in tail and b'"complete":true' in tail
