@@ -60,10 +60,10 @@ async def sql(question: SqlQuestion, request: Request, caller: AnyCaller, f: Ask
         return StreamedAnswer(
             pieces,
             stack.pop_all(),
-            form=form,
+            form=form,  # type: ignore[arg-type]  # one of its forms
             headers={},
             limit_s=passage.remaining_s,
-            idle_s=runtime.settings.stream_idle_s,  # type: ignore[arg-type]  # one of its forms
+            idle_s=runtime.settings.stream_idle_s,
         )
     raise AssertionError  # a stack of our own passes every exception on
 

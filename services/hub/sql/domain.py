@@ -30,6 +30,8 @@ class Column:
     title: Mapping[str, str] = field(default_factory=dict)
     derived: bool = False
     """Not a field but where the row lies or comes from: filters cannot name it."""
+    personal: bool = False
+    """Whether it concerns persons: then sources count it in fixed cells only, and rows are asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def grouped(scope: Scope, alias: str, table: Table, translator: Translator, name
     """
     select = scope.expression
     try:
-        if not _plain(scope, select, table):
+        if not isinstance(select, exp.Select) or not _plain(scope, select, table):
             return None
         draft = select.copy()
         asked = _Asked(alias, table)
@@ -70,11 +70,14 @@ def grouped(scope: Scope, alias: str, table: Table, translator: Translator, name
     return Groups(name, table.dataset, asked.by, asked.measures, condition)
 
 
-def _plain(scope: Scope, select: exp.Expr, table: Table) -> bool:
+def _plain(scope: Scope, select: exp.Select, table: Table) -> bool:
     """Whether the SELECT groups the rows of this one table, and does nothing else with them."""
-    if not isinstance(select, exp.Select) or not table.groups or len(scope.sources) != 1 or scope.subquery_scopes or scope.external_columns:
+    if not table.groups or len(scope.sources) != 1 or scope.subquery_scopes or scope.external_columns:
         return False
     if any(select.args.get(part) for part in ("joins", "qualify", "with_", "windows", "laterals")):
+        return False
+    used = (table.columns.get(column.name.lower()) for column in scope.columns)
+    if any(column is not None and column.personal for column in used):
         return False
     if any(node is not select for node in select.find_all(exp.Window, exp.Query)):
         return False

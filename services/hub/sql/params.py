@@ -43,14 +43,16 @@ def _literal(name: str, value: Value) -> exp.Expr:
         case bool():
             return exp.true() if value else exp.false()
         case int() if abs(value) < 2**63:
-            number = exp.Literal.number(str(abs(value)))
-            return exp.Paren(this=exp.Neg(this=number)) if value < 0 else number
+            return _signed(exp.Literal(this=str(abs(value)), is_string=False), value)
         case float() if math.isfinite(value):
-            number = exp.cast(exp.Literal.number(repr(abs(value))), "DOUBLE")
-            return exp.Paren(this=exp.Neg(this=number)) if value < 0 else number
+            return _signed(exp.cast(exp.Literal(this=repr(abs(value)), is_string=False), "DOUBLE"), value)
         case str() if len(value) <= LONGEST_TEXT and "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value):
             return exp.Literal.string(value)
     raise SqlParameter(f"The parameter {name[:60]!r} is no text, 64-bit integer, finite number, true, false or null.")
+
+
+def _signed(size: exp.Expr, value: float) -> exp.Expr:
+    return exp.Paren(this=exp.Neg(this=size)) if value < 0 else size
 
 
 def fix_now(tree: exp.Expr, now: datetime) -> exp.Expr:

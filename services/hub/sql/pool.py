@@ -161,7 +161,7 @@ class Workers:
         try:
             self._process = subprocess.Popen(  # noqa: ASYNC220  # milliseconds, once; a thread would be the parent that the child outlives
                 [sys.executable, "-I", str(SCRIPT), json.dumps(wanted)],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd=self._folder,

@@ -10,7 +10,8 @@ from typing import Literal
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokens import Tokenizer, TokenType
+from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokens import Tokenizer
 
 from services.hub.sql.problems import SqlNotAllowed, SqlSyntax, SqlTooComplex
 

@@ -29,7 +29,7 @@ def catalogue_of(runtime: Runtime, caller: Caller, named: frozenset[str] | None)
 
 def _table(shown: Dataset, caller: Caller, declared: Sequence[Dataset]) -> Table:
     fields = visible_fields(shown, caller)
-    columns = {name.lower(): _column(field) for name, field in fields.items()}
+    columns = {name.lower(): _column(field, declared) for name, field in fields.items()}
     for column in _derived(shown, caller):
         columns.setdefault(column.name, column)
     return Table(
@@ -42,8 +42,10 @@ def _table(shown: Dataset, caller: Caller, declared: Sequence[Dataset]) -> Table
     )
 
 
-def _column(field: Field) -> Column:
-    return Column(field.name, field.type, field.unit, field.title.as_dict())
+def _column(field: Field, declared: Sequence[Dataset]) -> Column:
+    named = [(known, own) for known in declared if (own := known.field(field.name))]
+    personal = any(known.personal_of(own) is not Personal.NONE for known, own in named)
+    return Column(field.name, field.type, field.unit, field.title.as_dict(), personal=personal)
 
 
 def _derived(shown: Dataset, caller: Caller) -> list[Column]:

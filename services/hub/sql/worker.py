@@ -219,7 +219,8 @@ class _Source:
         self._bytes = 0
         self._change = threading.Condition()
         self.schema: Any = None
-        self.ended, self._failure = False, None
+        self.ended = False
+        self._failure: Exception | None = None
         threading.Thread(target=self._take, daemon=True).start()
 
     def _take(self) -> None:
