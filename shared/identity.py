@@ -80,7 +80,7 @@ def proven_key(content: bytes, name: str, challenge: str) -> dict[str, Any]:
         token = jwt.decode(said.proof, key, algorithms=[ALGORITHM])
         claims, fresh = token.claims, abs(time.time() - token.claims["iat"]) <= FRESH_S
         right = header["typ"] == TYPE and key.curve_name == ALGORITHM and (claims["nonce"], claims["sub"]) == (challenge, name)
-    except (JoseError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (JoseError, ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError) as error:
         raise NoProof(f"it answers the challenge with something else: {type(error).__name__}") from error
     if not right or not fresh:
         raise NoProof("its proof is for another service or challenge" if not right else "its clock is off by minutes")

@@ -13,13 +13,13 @@ from sqlalchemy import update
 from services.hub.catalog.domain import Source
 from services.hub.catalog.models import SourceRow
 from services.hub.state import Hub
-from shared.client import MIB
 from shared.identity import NoProof, proven_key
 from shared.passage import starting
 from shared.service import Runtime
 from shared.source_failures import SourceFailure, SourceSkipped, SourceTimeout, SourceUnproven
 
 PATIENCE_S = 2.0
+PROOF_BYTES = 16 * 1024
 FIRST_USE = "first use"
 _log = structlog.get_logger("catalog")
 
@@ -40,7 +40,7 @@ async def prove(runtime: Runtime, source: Source) -> None:
             starting(hub.name, PATIENCE_S),
             params=[("challenge", challenge)],
             headers={"Accept": "application/json"},
-            limit_bytes=MIB,
+            limit_bytes=PROOF_BYTES,
             insist=True,
         )
         key = proven_key(answer.content, source.name, challenge)
