@@ -18,14 +18,14 @@ from services.hub.sql.domain import Groups, Plan
 from services.hub.sql.feeding import Asking, Feed, send_table
 from services.hub.sql.pool import Job, Workers
 from services.hub.sql.problems import SqlFailed, SqlTimeout, SqlTooLarge
-from shared.datasets.aggregate.problems import NotFinite, TooManyCells
+from shared.datasets.aggregate.problems import FixedCellsOnly, InvalidDimension, InvalidMeasure, NotFinite, TooManyCells
 from shared.datasets.aggregate.question import Question
 from shared.datasets.coverage import Coverage, SourceAnswer
 
 BATCH_ROWS = 8192
 HELD_BYTES = 1024 * 1024
 """An answer up to this size is held back until it is whole: then its status and coverage are known before it begins."""
-CANNOT_GROUP = (TooManyCells, NotFinite)
+CANNOT_GROUP = (TooManyCells, NotFinite, FixedCellsOnly, InvalidMeasure, InvalidDimension)
 """Why a source may be unable to make groups where rows still give the answer."""
 _GRACE_S = 1.0
 

@@ -38,7 +38,7 @@ def _table(shown: Dataset, caller: Caller, declared: Sequence[Dataset]) -> Table
         title=shown.title.as_dict(),
         time=shown.time if shown.time in fields else None,
         keys=frozenset(name for name, field in fields.items() if (field.column or name) in shown.keys),
-        groups=all(known.personal is Personal.NONE and not known.smallest_group for known in declared),
+        groups=all(known.personal is Personal.NONE and not known.smallest_group and known.cells is None for known in declared),
     )
 
 
