@@ -39,10 +39,10 @@ from services.intercity.messages.wire import MEDIA_TYPE, Envelope, Message, Repl
 from services.intercity.peers.reading import Peer
 from services.intercity.proofs.ledger import Change, Entry, Work, driver_of
 from services.intercity.state import Gateway
+from shared.api_description import MEDIA_TYPE as PROBLEM_TYPE
 from shared.errors import NotFound, Problem, Unavailable
 from shared.events.intercity import MessageRefused
 from shared.events.model import Event
-from shared.problems import MEDIA_TYPE as PROBLEM_TYPE
 from shared.problems import from_exception
 
 REFUSED = Counter("liandong_intercity_refused_total", "Messages of peers that were refused", ["problem"])
