@@ -210,6 +210,27 @@ def _send(talk: socket.socket, kind: bytes, content: Any) -> None:
     talk.sendall(view)
 
 
+class _Incoming:
+    """A socket as a file that gives what was asked for in one piece, each byte copied once."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket, self.closed = sock, False
+
+    def read(self, size: int) -> bytearray:
+        piece = bytearray(size)
+        view, got = memoryview(piece), 0
+        while got < size:
+            came = self._socket.recv_into(view[got:], size - got, socket.MSG_WAITALL)
+            if not came:
+                break
+            got += came
+        view.release()
+        return piece if got == size else piece[:got]
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class _Source:
     """A scan's rows: a thread takes them in as they come, DuckDB takes them out."""
 
@@ -225,7 +246,7 @@ class _Source:
 
     def _take(self) -> None:
         try:
-            with self._pa.ipc.open_stream(self._pa.PythonFile(self._socket.makefile("rb", MIB), mode="r")) as stream:
+            with self._pa.ipc.open_stream(self._pa.PythonFile(_Incoming(self._socket), mode="r")) as stream:
                 with self._change:
                     self.schema = stream.schema
                     self._change.notify_all()
