@@ -32,6 +32,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     422: {"description": "It failed while it was computed, or needs too much memory"},
     429: {"description": "As many statements are being computed as may be at once"},
     502: {"description": "Of some dataset no source answered, or under `strict` not every one"},
+    503: {"description": "No process computes statements at the moment"},
     504: {"description": "Not finished in time"},
 }
 Asked = Annotated[str | None, Query(description="json, csv or arrow", max_length=20)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -46,6 +47,10 @@ def rows_of(batch: pa.RecordBatch) -> list[list[Any]]:
     return [list(row) for row in zip(*(values_of(column) for column in batch.columns), strict=True)] if batch.num_columns else []
 
 
+def _text_of(batch: pa.RecordBatch) -> bytes:
+    return orjson.dumps(rows_of(batch))[1:-1]
+
+
 def values_of(column: pa.Array) -> list[Any]:
     kind = column.type
     if pa.types.is_decimal(kind):
@@ -71,11 +76,11 @@ async def as_json(
     rows, more = 0, False
     async for batch in batches:
         more = more or rows + batch.num_rows > limit
-        part = rows_of(batch.slice(0, limit - rows))
-        if part:
-            text = orjson.dumps(part)[1:-1]
+        part = batch.slice(0, limit - rows)
+        if part.num_rows:
+            text = await asyncio.to_thread(_text_of, part)
             yield b"," + text if rows else text
-            rows += len(part)
+            rows += part.num_rows
     yield b"]," + encode_json(ending(rows, more))[1:]
 
 
@@ -89,9 +94,13 @@ async def as_csv_pieces(
         more = more or rows + batch.num_rows > limit
         part = batch.slice(0, limit - rows)
         if part.num_rows:
-            yield as_csv(_readable(pa.Table.from_batches([part])), header=False)
+            yield await asyncio.to_thread(_lines_of, part)
             rows += part.num_rows
     ending(rows, more)
+
+
+def _lines_of(batch: pa.RecordBatch) -> bytes:
+    return as_csv(_readable(pa.Table.from_batches([batch])), header=False)
 
 
 def _readable(table: pa.Table) -> pa.Table:
@@ -100,6 +109,6 @@ def _readable(table: pa.Table) -> pa.Table:
         kind = part.type
         if pa.types.is_timestamp(kind) or pa.types.is_interval(kind) or pa.types.is_time(kind):
             table = table.set_column(place, part.name, pa.array(values_of(table.column(place)), pa.string()))
-        elif pa.types.is_decimal(kind) or pa.types.is_null(kind):
+        elif pa.types.is_null(kind):
             table = table.set_column(place, part.name, pc.cast(table.column(place), pa.string()))
     return table

@@ -130,7 +130,6 @@ def _fork(control: socket.socket, duckdb: Any, pa: Any, wanted: dict[str, Any]) 
     """A child that waits for a job; the pipe that tells when it has taken one, or ended."""
     reading, writing = os.pipe()
     if os.fork() == 0:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         os.close(reading)
         try:
             _serve(control, writing, duckdb, pa, wanted)
@@ -146,6 +145,7 @@ def _fork(control: socket.socket, duckdb: Any, pa: Any, wanted: dict[str, Any]) 
 
 def _serve(control: socket.socket, taken: int, duckdb: Any, pa: Any, wanted: dict[str, Any]) -> None:
     database, _ = _database(duckdb, wanted)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # after the change of user, which would undo it
     room = array.array("i")
     message, ancillary, *_ = control.recvmsg(64, socket.CMSG_SPACE(64 * room.itemsize))
     if not message:
