@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -72,8 +73,9 @@ def test_it_gives_up_in_the_end_and_says_what_the_hub_said() -> None:
         (httpx.RemoteProtocolError("cut"), BrokenAnswer),
         (httpx.Response(200, content=table()[:-40]), BrokenAnswer),
         (httpx.Response(200, content=b"<html>"), BrokenAnswer),
+        (httpx.Response(200, content=table(coverage=None)), BrokenAnswer),
     ],
-    ids=["no-time-named", "an-hour", "500", "timeout", "cut", "cut-table", "no-table"],
+    ids=["no-time-named", "an-hour", "500", "timeout", "cut", "cut-table", "no-table", "no-coverage"],
 )
 def test_it_does_not_ask_again_where_that_is_no_help(answer: Any, kind: type[Exception]) -> None:
     hub = Moody(answer)
@@ -88,6 +90,18 @@ def test_rows_that_nobody_asked_to_leave_out_are_missed_aloud() -> None:
         assert "TRUNCATED" in repr(client.sql("SELECT 1"))
     assert told[0].filename == __file__, "the line that asked"
     assert client.sql("SELECT 1", limit=1).truncated
+
+
+def test_rows_that_break_off_while_they_arrive_are_no_answer() -> None:
+    def half() -> Iterator[bytes]:
+        yield table()[:-100]
+        raise httpx.RemoteProtocolError("cut")
+
+    hub = Moody(httpx.Response(200, content=half()))
+    batches = hub.client().batches("a.b")
+    with pytest.raises(BrokenAnswer, match="broke off: cut"):
+        list(batches)
+    assert batches.coverage is None and hub.asked == 1
 
 
 def test_a_token_goes_to_the_hub_and_nowhere_else() -> None:
