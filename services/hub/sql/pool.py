@@ -14,7 +14,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -42,7 +41,7 @@ class Limits:
     light: int = 4
     """and most of those that only finish what the sources computed."""
     patience_s: float = 0.5
-    """How long a statement waits for a place before it is told to come again."""
+    """How long a heavy statement waits for a place before it is told to come again; a light one four times as long."""
 
 
 @dataclass
@@ -78,27 +77,23 @@ class Workers:
     _folder: str | None = None
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _places: dict[str, asyncio.Semaphore] = field(default_factory=dict)
-    _askers: Counter[str] = field(default_factory=Counter)
     _ending: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
-    async def place(self, asker: str, *, light: bool) -> AsyncIterator[None]:
-        """A place among those that compute. `SqlBusy` if none is free for a while, or the asker has half of the heavy ones."""
+    async def place(self, *, light: bool) -> AsyncIterator[None]:
+        """A place among those that compute. `SqlBusy` if none is free for a while."""
         most = self.limits.light if light else self.limits.heavy
         lane = "light" if light else "heavy"
         places = self._places.setdefault(lane, asyncio.Semaphore(most))
-        key = f"{lane} {asker}"
         try:
-            async with asyncio.timeout(self.limits.patience_s):
+            async with asyncio.timeout(self.limits.patience_s * (4 if light else 1)):
                 await places.acquire()
         except TimeoutError:
             raise SqlBusy(f"{most} {lane} statements are being computed, the most at one time.") from None
-        self._askers[key] += 1
         try:
             yield
         finally:
             places.release()
-            self._askers[key] -= 1
 
     @asynccontextmanager
     async def job(self, wanted: dict[str, Any], scans: int) -> AsyncIterator[Job]:
