@@ -178,7 +178,13 @@ class Workers:
     def _end_later(self) -> None:
         if self._ending is not None:
             self._ending.cancel()
-        self._ending = asyncio.get_running_loop().call_later(IDLE_S, self._stop)
+        self._ending = asyncio.get_running_loop().call_later(IDLE_S, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        if self.running:
+            self._end_later()
+        else:
+            self._stop()
 
     def _stop(self) -> None:
         if self._control is not None:
