@@ -103,4 +103,5 @@ class Plan:
         return all(isinstance(scan, Groups) or (scan.limit is not None and scan.limit <= LIGHT_ROWS) for scan in self.scans)
 
 
-LIGHT_ROWS = 10_000
+LIGHT_ROWS = 10_001
+"""As many as are given unless more are asked for, and the one that tells whether there are more."""
