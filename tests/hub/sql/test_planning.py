@@ -64,7 +64,7 @@ def differing(everything: duckdb.DuckDBPyConnection, seed: int, count: int) -> l
 
 
 def test_what_is_pushed_to_the_sources_does_not_change_the_answer(everything: duckdb.DuckDBPyConnection) -> None:
-    wrong = differing(everything, 7, 60)
+    wrong = differing(everything, 7, 40)
     assert not wrong, f"{len(wrong)} differ:\n" + "\n".join(wrong[:5])
 
 
