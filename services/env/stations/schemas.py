@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Annotated, Self
-from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from services.env.models import StationKind
 from shared.places import PlacedRow
 from shared.row_models import PlainText, Reference, RowModel
 from shared.series import Timing
-
-
-@cache
-def _zones() -> frozenset[str]:
-    """Read once: it walks the whole time zone database."""
-    return frozenset(available_timezones())
-
-
-def _zone(name: str) -> str:
-    if name not in _zones():
-        raise ValueError("a zone is named as in the IANA database, such as Asia/Shanghai")
-    return name
+from shared.time_zones import ZoneName
 
 
 class StationIn(PlacedRow):
@@ -33,7 +20,7 @@ class StationIn(PlacedRow):
     name_zh: PlainText | None = None
     name_en: PlainText | None = None
     kind: StationKind = StationKind.OTHER
-    timezone: Annotated[str, AfterValidator(_zone), Field(description="IANA zone in which the station counts its days; the city's if not given")] | None = None
+    timezone: Annotated[ZoneName, Field(description="IANA zone in which the station counts its days; the city's if not given")] | None = None
 
     @model_validator(mode="after")
     def _named(self) -> Self:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from typing import Annotated, Self
-from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from shared.places import PlacedRow
 from shared.row_models import PlainText, Reference, RowModel
 from shared.series import Observed, Property, Timing
+from shared.time_zones import ZoneName
 from shared.vocabulary import Text
-
-
-def _zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError("a zone is named as in the IANA database, such as Asia/Shanghai")
-    return name
-
 
 MEASURED = Observed(
     feature="detector",
@@ -41,7 +34,7 @@ class DetectorIn(PlacedRow):
     name_zh: PlainText | None = None
     name_en: PlainText | None = None
     road: PlainText | None = None
-    timezone: Annotated[str, AfterValidator(_zone), Field(description="IANA zone in which it counts its days; the city's if not given")] | None = None
+    timezone: Annotated[ZoneName, Field(description="IANA zone in which it counts its days; the city's if not given")] | None = None
 
 
 class SeriesIn(RowModel):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from datetime import UTC, datetime
-from functools import cache
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -12,24 +10,13 @@ from pydantic_core import PydanticCustomError
 
 from shared.datasets.aggregate.columns import Function
 from shared.datasets.extent import YEARS
+from shared.time_zones import ZoneName
 
 MAX_ROWS = 100_000
 """Most groups of one answer."""
 MAX_MEASURES, MAX_DIMENSIONS, MAX_PARTS = 32, 8, 16
 MAX_AGE_S = 86_400
 """Oldest answer that may be asked for."""
-
-
-@cache
-def known_zones() -> frozenset[str]:
-    """The IANA zones that may be asked for."""
-    return frozenset(name for name in zoneinfo.available_timezones() if name not in ("Factory", "localtime"))
-
-
-def _known_zone(name: str) -> str:
-    if name not in known_zones():
-        raise _error("unknown-zone", f"{name[:60]!r} is not an IANA time zone such as Asia/Shanghai")
-    return name
 
 
 def _within_calendar(moment: datetime) -> datetime:
@@ -48,7 +35,7 @@ def _bbox_numbers(given: object) -> object:
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$", description="Name of a column in the answer")]
 By = Annotated[str, Field(min_length=1, max_length=100, description="A field, `area:<level>` or `time:<unit>`")]
-Zone = Annotated[str, AfterValidator(_known_zone), Field(description="IANA zone in which days and hours are cut; the city's own if not given")]
+Zone = Annotated[ZoneName, Field(description="IANA zone in which days and hours are cut; the city's own if not given")]
 Filter = Annotated[str | dict[str, Any], Field(description="CQL2, text or JSON")]
 Sort = Annotated[str, Field(min_length=1, max_length=130, description="A column of the answer, `-` before it for descending")]
 Moment = Annotated[AwareDatetime, AfterValidator(_within_calendar)]

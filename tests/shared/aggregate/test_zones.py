@@ -12,9 +12,9 @@ from sqlalchemy.dialects import postgresql
 
 from shared.config import Settings
 from shared.datasets.aggregate.expressions import cut
-from shared.datasets.aggregate.question import known_zones
 from shared.datasets.aggregate.zones import TimeUnit, regular
 from shared.datasets.declaration import Field
+from shared.time_zones import known_zones
 from shared.vocabulary import Text
 from tests.city import City
 from tests.shared.aggregate.toy import DDL, TOY
