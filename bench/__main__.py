@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHES = ("aggregate", "load", "events", "crews", "history", "routes", "trace", "exchange", "card", "federation")
+BENCHES = ("aggregate", "load", "events", "crews", "history", "routes", "trace", "exchange", "card", "streams", "federation")
 
 
 def main(names: list[str]) -> int:
