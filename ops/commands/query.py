@@ -47,24 +47,24 @@ def query(
     """
     city = running_city(var_dir)
     hub = city["services"]["hub"]["url"]
-    aggregate_only = {"tz": tz, "deadline_ms": round(within * 1000) if within else None} if measure else {}
+    within_ms = round(within * 1000) if within else None
+    aggregate_only = {"tz": tz, "deadline_ms": within_ms} if measure else {}
     asked = _parameters(measure, by, sortby, filter=where, limit=limit, known_at=known_at, **aggregate_only, **_times(bool(measure), since, until))
-    path = f"/collections/{dataset}/{'aggregate' if measure else 'items'}" if dataset else "/collections"
     try:
         token = get_token(city, client)["access_token"]
         if is_sql(dataset):
-            deadline_ms = round(within * 1000) if within else None
-            answer = ask_sql(hub, token, dataset, limit=limit, known_at=known_at, strict=strict or None, deadline_ms=deadline_ms)
+            answer = ask_sql(hub, token, dataset, limit=limit, known_at=known_at, strict=strict or None, deadline_ms=within_ms)
         else:
-            answer = call("GET", f"{hub}{path}", token=token, params=asked if dataset else [])
+            answer = call("GET", hub + _path(dataset, bool(measure)), token=token, params=asked if dataset else [])
     except Refused as error:
         fail(str(error))
-    if as_json:
-        typer.echo(json.dumps(answer, ensure_ascii=False))
-    else:
-        _show(answer)
+    typer.echo(json.dumps(answer, ensure_ascii=False)) if as_json else _show(answer)
     if strict and not answer.get("coverage", {}).get("complete", True):
         raise typer.Exit(INCOMPLETE)
+
+
+def _path(dataset: str, aggregate: bool) -> str:
+    return f"/collections/{dataset}/{'aggregate' if aggregate else 'items'}" if dataset else "/collections"
 
 
 def _times(aggregate: bool, since: str | None, until: str | None) -> dict[str, str | None]:

@@ -87,6 +87,7 @@ def dataset_router(service: Service) -> APIRouter:
     router = APIRouter()
     router.include_router(public_router(service))
     router.include_router(_catalogue_router(service))
+    router.include_router(_collections_router(service))
     router.include_router(_records_router(service))
     router.include_router(aggregate_router(service.datasets))
     return router
@@ -153,6 +154,13 @@ def _catalogue_router(service: Service) -> APIRouter:
         qualities = {view.dataset.id: known for view in seen if (known := summary(runtime, view, caller)) is not None}
         about = Described(versions, qualities, runtime.settings.areas)
         return described(request, dcat(service.name, service.title, seen, base_of(request), about), media_type="application/ld+json")
+
+    return router
+
+
+def _collections_router(service: Service) -> APIRouter:
+    """Each dataset by itself, as far as it exists for the caller."""
+    router = APIRouter(tags=["catalogue"])
 
     @router.get("/collections", summary="Collections")
     async def collections(request: Request, caller: AnyCaller) -> Response:

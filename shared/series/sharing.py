@@ -11,7 +11,7 @@ from shared.auth import Caller, may
 from shared.batches import LoadAnswer
 from shared.body import MEDIA_TYPES, LoadSlot, read_body, rows_of
 from shared.database import Session
-from shared.datasets.declaration import Dataset, Join, Point
+from shared.datasets.declaration import Dataset, Field, Join, Point
 from shared.datasets.fields import field, place_fields
 from shared.idempotency import Repeatable
 from shared.runtime import Now
@@ -84,6 +84,21 @@ def _docs(observed: Observed, example: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content | {"application/json": {"schema": {"type": "array", "items": row}, "example": [example]}}}}
 
 
+def _fields(observed: Observed) -> tuple[Field, ...]:
+    units = "; ".join(f"{each.code}: {each.unit}" for each in observed.properties)
+    return (
+        field(observed.feature, "测点代码", f"Code of the {observed.feature}", column="series.feature"),
+        field("name_zh", "测点名称", f"Name of the {observed.feature} in Chinese", column="series.name_zh", required=False),
+        field("name_en", "测点英文名", f"Name of the {observed.feature} in English", column="series.name_en", required=False),
+        field("property", "监测项目", "What is measured", column="series.property", values=tuple(observed.by_code)),
+        field("unit", "计量单位（UCUM）", "Unit of the value, UCUM", column="series.unit", definition=units),
+        field("time", "时间", "Beginning of the interval, or the instant", "datetime"),
+        field("value", "数值", "Value, in the unit of the property", "number"),
+        field("quality", "质量标记", "Quality flag", "integer", definition="IOC Manuals and Guides 54, volume 3"),
+        *place_fields("series."),
+    )
+
+
 def readings_dataset(
     dataset: str,
     title: Text,
@@ -95,7 +110,6 @@ def readings_dataset(
     sharing: Sharing = Sharing.UNCONDITIONAL,
 ) -> Dataset:
     """The readings of a service, each with its feature, property, unit and place."""
-    units = "; ".join(f"{each.code}: {each.unit}" for each in observed.properties)
     return Dataset(
         id=dataset,
         title=title,
@@ -107,17 +121,7 @@ def readings_dataset(
         table=observations,
         key=("series", "time"),
         joins=(Join(name="series", table=series, on=("series", "id")),),
-        fields=(
-            field(observed.feature, "测点代码", f"Code of the {observed.feature}", column="series.feature"),
-            field("name_zh", "测点名称", f"Name of the {observed.feature} in Chinese", column="series.name_zh", required=False),
-            field("name_en", "测点英文名", f"Name of the {observed.feature} in English", column="series.name_en", required=False),
-            field("property", "监测项目", "What is measured", column="series.property", values=tuple(observed.by_code)),
-            field("unit", "计量单位（UCUM）", "Unit of the value, UCUM", column="series.unit", definition=units),
-            field("time", "时间", "Beginning of the interval, or the instant", "datetime"),
-            field("value", "数值", "Value, in the unit of the property", "number"),
-            field("quality", "质量标记", "Quality flag", "integer", definition="IOC Manuals and Guides 54, volume 3"),
-            *place_fields("series."),
-        ),
+        fields=_fields(observed),
         time="time",
         geometry=Point(lon="series.lon", lat="series.lat"),
         freshness=freshness,

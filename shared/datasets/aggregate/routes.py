@@ -69,24 +69,6 @@ def aggregate_router(datasets: Sequence[Dataset]) -> APIRouter:
     router = APIRouter(tags=["aggregates"])
     declared = {dataset.id: dataset for dataset in datasets}
 
-    async def answered(collection: str, question: Question, request: Request, caller: Caller, reader: Reader, form: Form) -> Response:
-        if collection not in declared:
-            raise unknown_dataset(collection)
-        settings: Settings = request.app.state.runtime.settings
-        if form == "states" and not by_hub(caller, settings):
-            raise Forbidden("States go to this city's hub only, on someone's behalf. Ask for application/json, text/csv or Arrow.")
-        dataset, now = declared[collection], datetime.now(UTC)
-        headers = await _tagged(reader, dataset, question, caller, settings, form)
-        if "ETag" in headers and matches(request, headers["ETag"]):
-            return Response(status_code=304, headers={**headers, AS_OF_HEADER: as_of_text(now)})
-        asked = question.for_states() if form == "states" else question
-        states = await states_of(reader, dataset, asked, caller, settings, now)
-        if form == "states":
-            return Response(await asyncio.to_thread(wire.write_states, states), media_type=wire.MEDIA_TYPE, headers=headers)
-        answer = await asyncio.to_thread(lambda: respond(*finished_answer(states, question, dataset, caller), form))
-        answer.headers.update(headers)
-        return answer
-
     @router.get("/versions", summary="By what answers change, for the hub", responses=_VERSIONS, response_class=Response)
     async def versions(request: Request, caller: AnyCaller, reader: Reader) -> Response:
         """A text for each dataset that stays the same as long as every answer about it does (`Liandong-Version`), and the moment of which this is true."""
@@ -99,14 +81,33 @@ def aggregate_router(datasets: Sequence[Dataset]) -> APIRouter:
 
     @router.post("/collections/{collection}/aggregate", summary="Measures per group", responses=_ANSWERS)
     async def aggregate(collection: str, question: Question, request: Request, caller: AnyCaller, reader: Reader, f: AskedForm = None) -> Response:
-        return await answered(collection, question, request, caller, reader, asked_form(f, request.headers.get("accept", "")))
+        return await _answered(declared.get(collection), question, request, caller, reader, asked_form(f, request.headers.get("accept", "")))
 
     @router.get("/collections/{collection}/aggregate", summary="Measures per group, short form", responses=_ANSWERS)
     async def aggregate_short(collection: str, request: Request, caller: AnyCaller, reader: Reader, short: Annotated[ShortForm, Query()]) -> Response:
         question = parse_short(request.query_params.multi_items())
-        return await answered(collection, question, request, caller, reader, asked_form(short.f, request.headers.get("accept", "")))
+        return await _answered(declared.get(collection), question, request, caller, reader, asked_form(short.f, request.headers.get("accept", "")))
 
     return router
+
+
+async def _answered(dataset: Dataset | None, question: Question, request: Request, caller: Caller, reader: AsyncConnection, form: Form) -> Response:
+    if dataset is None:
+        raise unknown_dataset(request.path_params["collection"])
+    settings: Settings = request.app.state.runtime.settings
+    if form == "states" and not by_hub(caller, settings):
+        raise Forbidden("States go to this city's hub only, on someone's behalf. Ask for application/json, text/csv or Arrow.")
+    now = datetime.now(UTC)
+    headers = await _tagged(reader, dataset, question, caller, settings, form)
+    if "ETag" in headers and matches(request, headers["ETag"]):
+        return Response(status_code=304, headers={**headers, AS_OF_HEADER: as_of_text(now)})
+    asked = question.for_states() if form == "states" else question
+    states = await states_of(reader, dataset, asked, caller, settings, now)
+    if form == "states":
+        return Response(await asyncio.to_thread(wire.write_states, states), media_type=wire.MEDIA_TYPE, headers=headers)
+    answer = await asyncio.to_thread(lambda: respond(*finished_answer(states, question, dataset, caller), form))
+    answer.headers.update(headers)
+    return answer
 
 
 def by_hub(caller: Caller, settings: Settings) -> bool:

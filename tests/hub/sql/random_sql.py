@@ -13,42 +13,56 @@ def predicate(chance: random.Random, t: str = "", depth: int = 2) -> str:
     if depth and chance.random() < 0.45:
         left, right = predicate(chance, t, depth - 1), predicate(chance, t, depth - 1)
         return chance.choice((f"({left} AND {right})", f"({left} OR {right})", f"NOT ({left})"))
-    kind, area, number, day = chance.choice(KINDS), chance.choice(AREAS), chance.randrange(0, 1200), chance.randrange(1, 4)
-    return chance.choice(
-        (
-            f"{t}kind = '{kind}'",
-            f"{t}kind <> '{kind}'",
-            f"'{kind}' < {t}kind",
-            f"{t}kind IN ('{kind}', 'rescue')",
-            f"{t}kind NOT IN ('{kind}', 'flood')",
-            f"{t}kind LIKE '%_fi_e'",
-            f"{t}kind LIKE 'struct%'",
-            f"starts_with({t}kind, 'vehicle_')",
-            f"left({t}area, 4) = '4303'",
-            f"left({t}area, 6) = '{area}'",
-            f"{t}area >= '{area}'",
-            f"{t}response_s > {number}",
-            f"{t}response_s <= {number / 7:.3f}",
-            f"{t}response_s BETWEEN {number / 2} AND {number}",
-            f"{t}response_s IS NULL",
-            f"{t}response_s IS NOT NULL",
-            f"{t}units = {number % 9}",
-            f"{t}units IN (1, {number % 9}, 7)",
-            f"{t}units < 3.5",
-            f"{t}units < {t}response_s",
-            f"{t}received_at >= '2026-11-0{day}'",
-            f"{t}received_at < TIMESTAMPTZ '2026-11-0{day} 14:00:00+08'",
-            f"{t}received_at > DATE '2026-11-0{day}' + INTERVAL 5 HOUR",
-            f"{t}received_at BETWEEN TIMESTAMP '2026-11-0{day} 03:00:00' AND TIMESTAMPTZ '2026-11-03 00:00:00Z' - INTERVAL '{day}' HOURS",
-            f"length({t}kind) > 8",
-            f"{t}units % 2 = 0",
-            f"{t}response_s * 2 > {number}",
-            f"lower({t}kind) = 'rescue'",
-            f"coalesce({t}response_s, 0) < {number}",
-            f"hour({t}received_at) < 12",
-            f"{t}received_at::DATE = DATE '2026-11-0{day}'",
-            f"CASE WHEN {t}units > 4 THEN {t}kind = 'rescue' ELSE {t}response_s IS NULL END",
-        )
+    return chance.choice((*_of_words(chance, t), *_of_numbers(chance, t), *_of_times(chance, t)))
+
+
+def _of_words(chance: random.Random, t: str) -> tuple[str, ...]:
+    kind, area = chance.choice(KINDS), chance.choice(AREAS)
+    return (
+        f"{t}kind = '{kind}'",
+        f"{t}kind <> '{kind}'",
+        f"'{kind}' < {t}kind",
+        f"{t}kind IN ('{kind}', 'rescue')",
+        f"{t}kind NOT IN ('{kind}', 'flood')",
+        f"{t}kind LIKE '%_fi_e'",
+        f"{t}kind LIKE 'struct%'",
+        f"starts_with({t}kind, 'vehicle_')",
+        f"left({t}area, 4) = '4303'",
+        f"left({t}area, 6) = '{area}'",
+        f"{t}area >= '{area}'",
+        f"length({t}kind) > 8",
+        f"lower({t}kind) = 'rescue'",
+    )
+
+
+def _of_numbers(chance: random.Random, t: str) -> tuple[str, ...]:
+    number = chance.randrange(0, 1200)
+    return (
+        f"{t}response_s > {number}",
+        f"{t}response_s <= {number / 7:.3f}",
+        f"{t}response_s BETWEEN {number / 2} AND {number}",
+        f"{t}response_s IS NULL",
+        f"{t}response_s IS NOT NULL",
+        f"{t}units = {number % 9}",
+        f"{t}units IN (1, {number % 9}, 7)",
+        f"{t}units < 3.5",
+        f"{t}units < {t}response_s",
+        f"{t}units % 2 = 0",
+        f"{t}response_s * 2 > {number}",
+        f"coalesce({t}response_s, 0) < {number}",
+        f"CASE WHEN {t}units > 4 THEN {t}kind = 'rescue' ELSE {t}response_s IS NULL END",
+    )
+
+
+def _of_times(chance: random.Random, t: str) -> tuple[str, ...]:
+    day = chance.randrange(1, 4)
+    return (
+        f"{t}received_at >= '2026-11-0{day}'",
+        f"{t}received_at < TIMESTAMPTZ '2026-11-0{day} 14:00:00+08'",
+        f"{t}received_at > DATE '2026-11-0{day}' + INTERVAL 5 HOUR",
+        f"{t}received_at BETWEEN TIMESTAMP '2026-11-0{day} 03:00:00' AND TIMESTAMPTZ '2026-11-03 00:00:00Z' - INTERVAL '{day}' HOURS",
+        f"hour({t}received_at) < 12",
+        f"{t}received_at::DATE = DATE '2026-11-0{day}'",
     )
 
 
