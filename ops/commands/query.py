@@ -46,8 +46,7 @@ def query(
     - `liandong query "SELECT area, count(*) AS calls FROM fire.calls GROUP BY area ORDER BY calls DESC"`
     """
     city = running_city(var_dir)
-    hub = city["services"]["hub"]["url"]
-    within_ms = round(within * 1000) if within else None
+    hub, within_ms = city["services"]["hub"]["url"], round(within * 1000) if within else None
     aggregate_only = {"tz": tz, "deadline_ms": within_ms} if measure else {}
     asked = _parameters(measure, by, sortby, filter=where, limit=limit, known_at=known_at, **aggregate_only, **_times(bool(measure), since, until))
     try:
@@ -58,7 +57,15 @@ def query(
             answer = call("GET", hub + _path(dataset, bool(measure)), token=token, params=asked if dataset else [])
     except Refused as error:
         fail(str(error))
-    typer.echo(json.dumps(answer, ensure_ascii=False)) if as_json else _show(answer)
+    _tell(answer, as_json=as_json, strict=strict)
+
+
+def _tell(answer: dict[str, Any], *, as_json: bool, strict: bool) -> None:
+    """Show the answer; end with 3 if it is not whole and should be."""
+    if as_json:
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+    else:
+        _show(answer)
     if strict and not answer.get("coverage", {}).get("complete", True):
         raise typer.Exit(INCOMPLETE)
 
