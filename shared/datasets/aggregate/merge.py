@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,14 +26,25 @@ from shared.datasets.aggregate.states import States
 
 _LARGEST = float(2**63)
 _EXACT = float(2**53)
+_SPARE, _SMALL = 4, 1_000_000
+"""A table of sources by groups may have so many times more places than there are rows, and so many more."""
 
 
 class _Groups:
     """The rows of all sources, and to which group each belongs."""
 
-    def __init__(self, table: pa.Table, names: Sequence[str]) -> None:
-        self.table = table
-        self.codes, self.first, self.count = group_codes(table, names)
+    def __init__(self, tables: Sequence[pa.Table], names: Sequence[str]) -> None:
+        self.table = pa.concat_tables(tables)
+        self.codes, self.first, self.count = group_codes(self.table, names)
+        self._ends = np.cumsum([0, *(table.num_rows for table in tables)])
+        self._sums: dict[str, NDArray[np.int64]] = {}
+
+    @cached_property
+    def _sources(self) -> list[slice] | None:
+        """The rows of each source, if a table of sources by groups is small enough. No source has a group twice (`States`)."""
+        if (len(self._ends) - 1) * self.count > _SPARE * len(self.codes) + _SMALL:
+            return None
+        return [slice(*ends) for ends in pairwise(self._ends)]
 
     @cached_property
     def _order(self) -> NDArray[np.int64]:
@@ -49,15 +61,26 @@ class _Groups:
 
     def integers(self, name: str) -> NDArray[np.int64]:
         """The sum of an integer state over each group."""
+        if name in self._sums:
+            return self._sums[name]
         values = np.asarray(self.table[name].fill_null(0))
         if np.abs(np.bincount(self.codes, values.astype(np.float64), self.count)).max(initial=0) >= _LARGEST * 0.999:
             raise NotFinite(f"The sum {name} is too large for 64 bits.")
         total = np.zeros(self.count, dtype=np.int64)
-        np.add.at(total, self.codes, values)
+        for rows in self._sources or ():
+            total[self.codes[rows]] += values[rows]
+        if self._sources is None:
+            np.add.at(total, self.codes, values)
+        self._sums[name] = total
         return total
 
     def floats(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The compensated sum of values over each group, added in ascending order."""
+        if self._sources is not None:
+            beside = np.zeros((len(self._sources), self.count))  # a zero changes no sum
+            for place, rows in enumerate(self._sources):
+                beside[place, self.codes[rows]] = values[rows]
+            return _compensated(np.sort(beside, axis=0))
         order = np.lexsort((values, self.codes))
         codes, values = self.codes[order], values[order]
         place = np.arange(len(codes)) - offsets_of(codes, self.count)[codes]
@@ -65,9 +88,7 @@ class _Groups:
         for turn in range(int(place.max(initial=-1)) + 1):
             now = place == turn
             group, value = codes[now], values[now]
-            before = total[group]
-            total[group] = after = before + value
-            lost[group] += np.where(np.abs(before) >= np.abs(value), (before - after) + value, (value - after) + before)
+            total[group], lost[group] = _added(total[group], lost[group], value)
         return total + lost
 
     def extreme(self, name: str, direction: str) -> Any:
@@ -76,6 +97,20 @@ class _Groups:
         order = pc.sort_indices(keyed, sort_keys=[("group", "ascending", "at_end"), ("value", direction, "at_end")])
         first = np.searchsorted(self.codes[np.asarray(order)], np.arange(self.count))
         return self.table[name].take(order).take(pa.array(first))
+
+
+def _compensated(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The compensated sum of each column, added from the first row to the last."""
+    total, lost = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
+    for row in rows:
+        total, lost = _added(total, lost, row)
+    return total + lost
+
+
+def _added(total: NDArray[np.float64], lost: NDArray[np.float64], value: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A value more, and what rounding took from the sum (Neumaier)."""
+    after = total + value
+    return after, lost + np.where(np.abs(total) >= np.abs(value), (total - after) + value, (value - after) + total)
 
 
 def merge_states(sources: Sequence[States]) -> States:
@@ -92,7 +127,7 @@ def merge_states(sources: Sequence[States]) -> States:
     if len(sources) == 1:
         return first
     layout = first.layout
-    groups = _Groups(pa.concat_tables([states.table for states in sources]), [dimension.name for dimension in layout.dimensions])
+    groups = _Groups([states.table for states in sources], [dimension.name for dimension in layout.dimensions])
     if groups.count > MAX_ROWS:
         raise TooManyCells(f"The sources together have {groups.count} groups; at most {MAX_ROWS} are answered.")
     with np.errstate(over="ignore", invalid="ignore"):  # what leaves the range of doubles becomes infinite, and is refused when finished
