@@ -48,6 +48,7 @@ UNITS = frozenset([*_UNITS.split(), *(f"{unit}S" for unit in _UNITS.split()), *_
 _WORDS = re.compile(r"[A-Za-z_]+(?: [A-Za-z_]+){0,3}")
 _NUMBER = re.compile(r"\d{1,40}(?:\.\d{0,40})?(?:[eE][+-]?\d{1,3})?|\.\d{1,40}(?:[eE][+-]?\d{1,3})?")
 LONGEST_NAME, LONGEST_TEXT = 200, 8192
+MOST_DIGITS = 15
 _DUCKDB = {name for kind in NODES if issubclass(kind, exp.Func) for name in kind.sql_names() if name.isascii()}
 _NAMES = sorted({name.lower() for name in _DUCKDB} | NAMED)
 
@@ -89,7 +90,8 @@ def _contents(node: exp.Expr) -> str | None:
         case exp.Var():
             return None if str(node.this).upper() in UNITS else f"{str(node.this)[:40]!r} is not taken here."
         case exp.DataType():
-            return None if node.this.value in KINDS and not node.args.get("nested") else f"The type {node.sql('duckdb')[:60]} is not taken here."
+            known = isinstance(node.this, exp.DataType.Type) and node.this.value in KINDS and not node.args.get("nested")
+            return None if known else f"The type {node.sql('duckdb')[:60]} is not taken here."
         case exp.Placeholder():
             return None if re.fullmatch(r"\w{0,60}", str(node.this or "")) else "A parameter is ?, $1 or $name."
     return next((f"{value[:40]!r} is not taken here." for value in node.args.values() if isinstance(value, str) and not _WORDS.fullmatch(value)), None)
@@ -114,6 +116,18 @@ def _structure(node: exp.Expr) -> str | None:
             return "A SELECT names at least one column."
         case exp.Select() if node.args.get("into") or node.args.get("sample") or node.args.get("hint") or node.args.get("pivots"):
             return "SELECT INTO, samples and pivots are not taken."
+        case exp.CTE() if re.match("scan_", node.alias, re.IGNORECASE):
+            return "Names that begin with scan_ are kept for what the sources are asked."
+    return _size(node)
+
+
+def _size(node: exp.Expr) -> str | None:
+    """Sizes that must be known before anything is computed."""
+    match node:
+        case exp.Pad() if not isinstance(node.expression, exp.Literal) or not node.expression.is_int or int(node.expression.this) > LONGEST_TEXT:
+            return f"A text is padded to a whole number of characters, at most {LONGEST_TEXT}."
         case exp.Limit() | exp.Offset() if not isinstance(node.expression, exp.Literal) or not node.expression.is_int:
             return "LIMIT and OFFSET take a whole number."
+        case exp.Limit() | exp.Offset() if len(node.expression.this) > MOST_DIGITS:
+            return f"LIMIT and OFFSET take at most {MOST_DIGITS} digits."
     return None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -32,6 +32,8 @@ from shared.datasets.coverage import SourceAnswer
 from shared.passage import Passage
 from shared.service import Runtime
 
+Found = TypeVar("Found")
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -45,19 +47,23 @@ class Read:
 
 async def answer(runtime: Runtime, caller: Caller, question: SqlQuestion, passage: Passage, stack: AsyncExitStack) -> Computed | dict[str, Any]:
     """Rows on their way, or what SHOW TABLES, DESCRIBE and EXPLAIN say. What is open is closed with `stack`."""
+    hub: Hub = runtime.own
     named = frozenset(question.sources) if question.sources else None
-    understood = await asyncio.to_thread(_understand, runtime, caller, question, named)
+    understood = await _in_time(passage, hub.sql.read(lambda: _understand(runtime, caller, question, named)))
     if understood.plan is None:
         return _described(runtime, caller, understood)
     asking = Asking(runtime, caller, passage, named, question.known_at.isoformat() if question.known_at else None)
     aims = targets(runtime, caller, {scan.name: scan.dataset for scan in understood.plan.scans}, named) if understood.plan.scans else {}
-    hub: Hub = runtime.own
     if question.explain or understood.statement.explain:
         sources = {name: [source.name for source in aim.sources] for name, aim in aims.items()}
         return _explained(understood.plan, sources, hub.sql.isolation)
+    return await _in_time(passage, _computed(asking, understood, question, stack))
+
+
+async def _in_time(passage: Passage, work: Awaitable[Found]) -> Found:
     try:
         async with asyncio.timeout(passage.remaining_s):
-            return await _computed(asking, understood, question, stack)
+            return await work
     except TimeoutError:
         raise SqlTimeout("The statement was not finished in the time that it had.") from None
 

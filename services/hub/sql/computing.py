@@ -111,7 +111,7 @@ async def computing(asking: Asking, plan: Plan, groups: dict[str, tuple[pa.Table
             feed.after = feeds[feed.wanted.bound.other]
             feed.after.gives = feed.wanted.bound.by
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(workers.place(light=plan.light))
+        await stack.enter_async_context(workers.place(asking.caller.subject, light=plan.light))
         for feed in feeds.values():
             feed.start()
             stack.push_async_callback(feed.stop)

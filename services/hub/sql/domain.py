@@ -96,11 +96,13 @@ class Plan:
     scans: tuple[Rows | Groups, ...]
     once: bool
     """Whether every scan is read once from its beginning to its end, so that it may stream."""
+    linear: bool = False
+    """Whether rows are only ever looked at by themselves: nothing is joined, nothing computed again for each row of something else."""
 
     @property
     def light(self) -> bool:
-        """Whether little is computed: groups that the sources made, or few rows."""
-        return all(isinstance(scan, Groups) or (scan.limit is not None and scan.limit <= LIGHT_ROWS) for scan in self.scans)
+        """Whether little is computed: of groups that the sources made, or of few rows, none of them joined."""
+        return self.linear and all(isinstance(scan, Groups) or (scan.limit is not None and scan.limit <= LIGHT_ROWS) for scan in self.scans)
 
 
 LIGHT_ROWS = 10_001

@@ -11,16 +11,22 @@ from collections.abc import Callable, Iterable
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
+MOST_REPEATED = 3000
+"""Most parts that are repeated: conditions of many levels would else pile up in the innermost."""
 _CHANGING = ("group", "having", "distinct", "qualify", "limit", "offset", "windows")
 """Parts of a SELECT that make its rows depend on each other."""
 
 
 def bring_inward(tree: exp.Expr, conjuncts: Callable[[Scope, str], Iterable[exp.Expr]]) -> None:
     """Repeat what it can. `conjuncts` are the conditions under which alone rows of a source of a scope can matter."""
+    room = MOST_REPEATED
     for scope in reversed(list(traverse_scope(tree))):
         for alias, (node, source) in scope.selected_sources.items():
             if isinstance(source, Scope) and isinstance(source.expression, exp.Select) and _once(tree, node, source):
                 for conjunct in list(conjuncts(scope, alias)):
+                    room -= sum(1 for _ in conjunct.walk())
+                    if room < 0:
+                        return
                     _repeat(conjunct, alias, source.expression)
 
 

@@ -47,7 +47,8 @@ def plan(statement: Statement, tree: exp.Expr, catalogue: Catalogue, zone: ZoneI
     made = bounded(scopes, scans, catalogue)
     check(statement, tree)
     _only_scans(tree, made)
-    return Plan(tree.sql(dialect=DIALECT, identify=True, comments=False), tuple(made), _read_once(scopes, made, tree))
+    linear = tree.find(exp.Join) is None and not _correlated(scopes)
+    return Plan(tree.sql(dialect=DIALECT, identify=True, comments=False), tuple(made), _read_once(scopes, made, tree), linear)
 
 
 def _pushed_inward(tree: exp.Expr) -> exp.Expr:
@@ -160,8 +161,11 @@ def _only_scans(tree: exp.Expr, scans: list[Rows | Groups]) -> None:
 def _read_once(scopes: list[Scope], scans: list[Rows | Groups], tree: exp.Expr) -> bool:
     """Whether DuckDB reads each scan once: none stands twice, and nothing is computed again for each row of something else."""
     uses: Mapping[str, int] = _count([table.name for table in tree.find_all(exp.Table)])
-    correlated = any(scope.external_columns for scope in scopes)
-    return not correlated and not any(True for _ in tree.find_all(exp.CTE)) and all(uses.get(scan.name, 0) <= 1 for scan in scans)
+    return not _correlated(scopes) and not any(True for _ in tree.find_all(exp.CTE)) and all(uses.get(scan.name, 0) <= 1 for scan in scans)
+
+
+def _correlated(scopes: list[Scope]) -> bool:
+    return any(scope.external_columns for scope in scopes)
 
 
 def _count(names: list[str]) -> dict[str, int]:

@@ -14,20 +14,27 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from services.hub.sql.problems import SqlBusy, SqlUnavailable
+from services.hub.sql.problems import SqlBusy, SqlTooLarge, SqlUnavailable
 
 SCRIPT = Path(__file__).with_name("worker.py")
 IDLE_S = 600.0
 """After so long without a statement the processes end, and their memory is free."""
 START_S = 20.0
 _WATCH_S = 0.25
+MOST_FRAME = 32 * 2**20
+"""Bytes; the process sends less at a time."""
+READERS = 2
+"""Statements read and planned at once: they need the interpreter for up to two seconds, and leave the threads that others need alone."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,8 @@ class Job:
             self.frames = await asyncio.open_connection(sock=self.talk, limit=2**20)
         reader = self.frames[0]
         kind, size = struct.unpack("!cI", await reader.readexactly(5))
+        if size > MOST_FRAME:
+            raise SqlTooLarge(f"{size} bytes came at once; at most {MOST_FRAME} are read.")
         return kind.decode(), await reader.readexactly(size)
 
 
@@ -76,24 +85,37 @@ class Workers:
     _control: socket.socket | None = None
     _folder: str | None = None
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _places: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    _taken: Counter[str] = field(default_factory=Counter)
+    _places: asyncio.Condition = field(default_factory=asyncio.Condition)
     _ending: asyncio.TimerHandle | None = None
+    _readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(READERS, "sql"))
+
+    async def read(self, work: Callable[[], Found]) -> Found:
+        """What comes of reading a statement, in a thread of those that do nothing else."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
     @asynccontextmanager
-    async def place(self, *, light: bool) -> AsyncIterator[None]:
-        """A place among those that compute. `SqlBusy` if none is free for a while."""
+    async def place(self, subject: str, *, light: bool) -> AsyncIterator[None]:
+        """A place among those that compute; nobody takes the last one who has all others. `SqlBusy` if none is free for a while."""
         most = self.limits.light if light else self.limits.heavy
-        lane = "light" if light else "heavy"
-        places = self._places.setdefault(lane, asyncio.Semaphore(most))
+        lane, own = "light" if light else "heavy", f"{subject} {light}"
+
+        def free() -> bool:
+            return self._taken[lane] < most and self._taken[own] < max(1, most - 1)
+
         try:
-            async with asyncio.timeout(self.limits.patience_s * (4 if light else 1)):
-                await places.acquire()
+            async with asyncio.timeout(self.limits.patience_s * (4 if light else 1)), self._places:
+                await self._places.wait_for(free)
+                self._taken.update((lane, own))
         except TimeoutError:
-            raise SqlBusy(f"{most} {lane} statements are being computed, the most at one time.") from None
+            raise SqlBusy(f"At most {most} {lane} statements are computed at once, {max(1, most - 1)} of one asker.") from None
         try:
             yield
         finally:
-            places.release()
+            self._taken.subtract((lane, own))
+            self._taken += Counter()  # forgets who has none
+            async with self._places:
+                self._places.notify_all()
 
     @asynccontextmanager
     async def job(self, wanted: dict[str, Any], scans: int) -> AsyncIterator[Job]:
@@ -201,6 +223,7 @@ class Workers:
     async def aclose(self) -> None:
         if self._ending is not None:
             self._ending.cancel()
+        self._readers.shutdown(wait=False, cancel_futures=True)
         self._stop()
 
     async def _watch(self, job: Job) -> None:

@@ -17,6 +17,8 @@ from services.hub.sql.statement import DIALECT, Statement
 
 LONGEST_LABEL = 60
 MOST_TABLES, MOST_SELECTS, MOST_COLUMNS, MOST_EXPANDED = 16, 64, 1000, 20_000
+MOST_TOGETHER = 3000
+"""Most columns of all SELECTs together: each costs a millisecond to name."""
 
 
 def resolve(statement: Statement, tree: exp.Expr, catalogue: Catalogue) -> exp.Expr:
@@ -77,6 +79,8 @@ def _columns_of(statement: Statement, tree: exp.Expr, catalogue: Catalogue) -> s
             else:
                 widths[alias] = counts.get(id(source.expression), 0)
         counts[id(scope.expression)] = _width(statement, scope, widths, counts)
+    if (together := sum(counts.values())) > MOST_TOGETHER:
+        raise SqlTooComplex(f"The SELECTs have {together} columns together; at most {MOST_TOGETHER} are taken.")
     if tables > MOST_TABLES:
         raise SqlTooComplex(f"The statement names {tables} tables; at most {MOST_TABLES} are taken.")
     return names | {alias.alias for alias in tree.find_all(exp.Alias)}

@@ -9,16 +9,26 @@ from typing import Literal
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import TokenType
-from sqlglot.tokens import Tokenizer
 
 from services.hub.sql.problems import SqlNotAllowed, SqlSyntax, SqlTooComplex
 
 DIALECT = "duckdb"
 MOST_CHARACTERS = 16 * 1024
 MOST_NODES = 6000
-_EXPLAIN = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*(explain)(?=[\s(])", re.IGNORECASE | re.DOTALL)
+_EXPLAIN = re.compile(r"(?:\s|--[^\n]*+|(?>/\*.*?\*/))*+(explain)(?=[\s(])", re.IGNORECASE | re.DOTALL)
+"""Read from left to right without ever going back: a text of comments alone would else take for ever."""
+
+
+class Reading(DuckDB):
+    """DuckDB's dialect without texts in dollars, which are not taken: `$1,$2` would begin one."""
+
+    class Tokenizer(DuckDB.Tokenizer):
+        HEREDOC_STRINGS = []
+
+
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it logs statements that it does not know; they are answered instead
 
 
@@ -54,7 +64,7 @@ def read(text: str) -> Statement:
     plain = text if explained is None else text[: explained.start(1)] + " " * 7 + text[explained.end(1) :]
     try:
         plain, numbered = _with_numbers(plain)
-        trees = [tree for tree in sqlglot.parse(plain, dialect=DIALECT) if tree is not None and not isinstance(tree, exp.Semicolon)]
+        trees = [tree for tree in sqlglot.parse(plain, dialect=Reading) if tree is not None and not isinstance(tree, exp.Semicolon)]
     except ParseError as error:
         raise _syntax(plain, error) from error
     except TokenError as error:
@@ -75,7 +85,7 @@ def _with_numbers(text: str) -> tuple[str, tuple[int, ...]]:
     """The text with `$1`, `$2` … for each `?`, and where it grew: a tree does not tell in which order they stood."""
     if "?" not in text:
         return text, ()
-    marks = [token.start for token in Tokenizer(dialect=DIALECT).tokenize(text) if token.token_type is TokenType.PLACEHOLDER]
+    marks = [token.start for token in Reading().tokenize(text) if token.token_type is TokenType.PLACEHOLDER]
     grown, added, start = "", [], 0
     for number, mark in enumerate(marks, 1):
         grown += text[start:mark] + f"${number}"
