@@ -24,6 +24,10 @@ WELL_KNOWN = ("event", "level", "timestamp", "service", "logger", "exception")
 ROUTINE = ("answered", "token issued", "dataset met")
 """Every request, every token, every dataset of a start: in the file, not on the terminal, where they would bury what a person must see."""
 GRAVE = ("error", "critical")
+POSTGRES_BEGINS = re.compile(r"^\S* ?(LOG|WARNING|ERROR|FATAL|PANIC):  ")
+"""The first line of what PostgreSQL says; DETAIL, CONTEXT and STATEMENT follow it."""
+MET_BEFORE = "duplicate key value violates unique constraint"
+"""A row that came twice: services try to append and merge where that fails, so it is no fault. Where it is one, the service says so itself."""
 COLOURS = {"warning": "33", "error": "31", "critical": "31;1"}
 
 
@@ -37,6 +41,7 @@ class Journal:
         self._file = _QuietFile(path, maxBytes=FILE_LIMIT, backupCount=FILES_KEPT, encoding="utf-8")
         path.chmod(0o600)
         self._last: dict[str, deque[str]] = {}
+        self._met_before = False
         self.starting = False
         """While services wait for each other, their warnings are no news: only what is grave is shown."""
 
@@ -50,8 +55,14 @@ class Journal:
         if not text:
             return
         self._last.setdefault(source, deque(maxlen=15)).append(text)
-        routine = level == "info" and text.partition("  ")[0] in ROUTINE
+        routine = (level == "info" and text.partition("  ")[0] in ROUTINE) or (source == "postgres" and self._expected(line))
         self._write(source, level, text, at, shown=not routine and (not self.starting or level in GRAVE))
+
+    def _expected(self, line: str) -> bool:
+        """Whether PostgreSQL tells of a row that came twice, in this line or in the one that it belongs to."""
+        if POSTGRES_BEGINS.match(line):
+            self._met_before = MET_BEFORE in line
+        return self._met_before
 
     def last_words(self, source: str) -> str:
         """The newest lines of a child, to say why it ended."""

@@ -33,6 +33,24 @@ def test_lines_of_others_are_taken_as_they_are(line: str, level: str, text: str)
     assert readable(line)[:2] == (level, text)
 
 
+def test_a_row_that_came_twice_is_in_the_file_but_no_alarm_on_the_terminal(tmp_path: Path) -> None:
+    written = Journal(tmp_path / "liandong.log", terminal := io.StringIO())
+    for line in (
+        'env_app@env ERROR:  duplicate key value violates unique constraint "observations_2026_11_pkey"',
+        "env_app@env DETAIL:  Key (series) = (1) already exists.",
+        "env_app@env STATEMENT:  COPY observations",
+        "\tFROM STDIN",
+        "env_app@env ERROR:  permission denied for table areas",
+        "env_app@env STATEMENT:  SELECT 1",
+        "LOG:  shutting down",
+    ):
+        written.take("postgres", line)
+    written.close()
+    shown = [line[13:].split()[-1] for line in terminal.getvalue().splitlines()]
+    assert shown == ["areas", "1", "down"]
+    assert "COPY observations" in (tmp_path / "liandong.log").read_text(encoding="utf-8")
+
+
 def test_the_file_stays_within_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "FILE_LIMIT", 20_000)
     written = Journal(tmp_path / "log" / "liandong.log", io.StringIO())
