@@ -30,6 +30,6 @@ def run(script: str, folder: Path, city: RunningCity, others: Mapping[int, Runni
             script = script.replace(f"127.0.0.1:{base + offset}", f"127.0.0.1:{at.port_base + offset}")
     environment = city.environment(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", PYTHONPATH=str(ROOT))
     command = ["bash", "-euo", "pipefail", "-c", script.replace(ACTIVATE, "")]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout

@@ -39,7 +39,7 @@ def test_the_readme_works_one_command_after_another(running_city: RunningCity) -
     assert script.startswith(ACTIVATE)
     told = run(script, ROOT, running_city)
     signs = ('"taken":1', '"corrected":1', "food.inspection.failed.v1", '"complete":true', "fires.calls")
-    chain = ("env.outline.computed.v1", "traffic.closure.opened.v1", "fire.crews.informed.v1", "hub.task.assigned.v1")
+    chain = ("env.outline.computed.v1", "traffic.closure.opened.v1", "fire.crews.informed.v1", "'sector': 'traffic'")
     for sign in (*signs, *chain):
         assert sign in told, f"{sign} is missing:\n{told}"
     means = re.findall(r"yuhu-1 +│ ([0-9.]+)", told)
