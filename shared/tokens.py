@@ -200,6 +200,8 @@ class Tokens:
             kid = jwt_part(token, 0).get("kid")
         except ValueError as error:
             raise Unauthenticated("The bearer token is not a JWT.") from error
+        if kid is not None and not isinstance(kid, str):
+            raise Unauthenticated("The bearer token's `kid` is no text.")
         if kid not in {key.kid for key in self._keys.keys}:
             async with self._refreshing:
                 if self._clock() - self._refreshed > 2:
