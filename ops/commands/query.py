@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,6 +17,8 @@ from ops.commands.sql_query import ask_sql, is_sql, show_explained
 from ops.hub import Refused, call, get_token
 
 STATUS_COLOURS = {"ok": "green", "stale": "yellow"}
+READABLE = 12
+"""Characters of a column that can still be read when it is narrower than its content."""
 
 
 def query(
@@ -99,13 +102,37 @@ def _show(answer: dict[str, Any]) -> None:
         console.print(table)
         return
     columns, rows = _table(answer)
-    table = Table(*(escape(column) for column in columns))
-    for row in rows:
-        table.add_row(*(escape(_cell(value)) for value in row))
-    console.print(table)
-    console.print(f"{len(rows)} rows")
+    cells = [[_cell(value) for value in row] for row in rows]
+    if _fits(console, columns, cells):
+        table = Table(*(escape(column) for column in columns))
+        for row in cells:
+            table.add_row(*(escape(cell) for cell in row))
+        console.print(table)
+    else:
+        _show_upright(console, columns, cells)
+    console.print(_counted(len(rows)))
     if "coverage" in answer:
         _show_coverage(console, answer["coverage"])
+
+
+def _fits(console: Console, columns: list[str], cells: list[list[str]]) -> bool:
+    """Whether each column gets the width that it needs, or at least `READABLE` characters of it."""
+    needed = (max(cell_len(text) for text in column) for column in zip(columns, *cells, strict=True))
+    return sum(min(width, READABLE) + 3 for width in needed) < console.width
+
+
+def _show_upright(console: Console, columns: list[str], cells: list[list[str]]) -> None:
+    """Each row as a list of its fields: for answers with more columns than the terminal has room for."""
+    for number, row in enumerate(cells, start=1):
+        console.print(f"[bold]{number}[/]")
+        table = Table(box=None, show_header=False)
+        for column, cell in zip(columns, row, strict=True):
+            table.add_row(f"[dim]{escape(column)}[/]", escape(cell))
+        console.print(table)
+
+
+def _counted(rows: int) -> str:
+    return f"{rows} row" if rows == 1 else f"{rows} rows"
 
 
 def _cell(value: Any) -> str:
@@ -121,6 +148,8 @@ def _table(answer: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
         return titles, answer["rows"]
     features = answer.get("features", [])
     names = list(dict.fromkeys(name for feature in features for name in feature["properties"]))
+    if all(feature["properties"].get("id") == feature.get("id") for feature in features):
+        names = [name for name in names if name != "id"]
     return ["id", *names], [[feature.get("id"), *(feature["properties"].get(name) for name in names)] for feature in features]
 
 
@@ -132,5 +161,6 @@ def _show_coverage(console: Console, coverage: dict[str, Any]) -> None:
     for source in coverage.get("sources", []):
         colour = STATUS_COLOURS.get(source["status"], "red")
         why = f"  {escape(source['problem'].get('title', ''))}" if source.get("problem") else ""
-        told = f"{source.get('rows', 0)} rows, {source.get('elapsed_ms')} ms"
+        took = "" if source.get("elapsed_ms") is None else f", {source['elapsed_ms']} ms"
+        told = _counted(source.get("rows") or 0) + took
         console.print(f"  {source['source']} {source.get('dataset', '')}: [{colour}]{source['status']}[/], {told}{why}", soft_wrap=True)

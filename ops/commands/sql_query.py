@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import typer
@@ -11,12 +10,10 @@ import typer
 from ops.commands.options import fail
 from ops.hub import Refused, call
 
-_SQL = re.compile(r"\s*(?:select|with|from|show|describe|explain)\s|\s*\(\s*select\b", re.IGNORECASE)
-
 
 def is_sql(text: str) -> bool:
-    """Whether the argument of `liandong query` is a statement and not a dataset."""
-    return _SQL.match(text) is not None
+    """Whether the argument of `liandong query` is a statement and not a dataset, whose name is one word; a misspelt statement is one, too."""
+    return len(text.split()) > 1
 
 
 def ask_sql(hub: str, token: str, sql: str, **question: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -124,6 +125,15 @@ def test_rows_are_shown_with_all_their_fields(var: Path) -> None:
     for text in ("kind", "score", "a1", "a2", "2 rows", "complete"):
         assert text in shown.stdout
     assert dict(Hub.asked[-1][1]) == {"limit": "2", "datetime": "2026-11-01T00:00:00Z/..", "filter": "kind='fire'"}
+
+
+def test_rows_with_more_fields_than_the_terminal_has_room_for_are_shown_field_by_field(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = {"id": "a1", **{f"field_number_{number}": f"value {number}" for number in range(12)}}
+    monkeypatch.setitem(RECORDS, "features", [{"id": "a1", "properties": wide}])
+    shown = CliRunner().invoke(app, ["query", "fire.calls", "--var-dir", str(var)], env={"COLUMNS": "80"}).stdout
+    assert re.search(r"field_number_11 +value 11 *$", shown, re.MULTILINE)
+    assert len(re.findall(r"^ *id +a1", shown, re.MULTILINE)) == 1, "told once, though it is a field, too"
+    assert "1 row\n" in shown
 
 
 def test_without_a_dataset_it_lists_what_can_be_asked(var: Path) -> None:
