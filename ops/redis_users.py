@@ -27,7 +27,7 @@ class RedisUser:
 def access_lines(admin_password: str, users: Sequence[RedisUser]) -> str:
     """The content of an ACL file: nobody without a name, the administrator, the users.
 
-    Nobody can sign in as `default`, which is off and has no password. It has every right nevertheless: Valkey 8 and 9 read the append-only file
+    Nobody can sign in as `default`, which is off and has no password. It has every right nevertheless: Valkey 8.1 reads the append-only file
     in its name, and would leave out every transaction in it that `default` may not carry out.
     """
     everyone = [RedisUser(ADMIN, admin_password, ("~*", "&*", "+@all")), *users]

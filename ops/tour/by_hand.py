@@ -43,6 +43,7 @@ kill -9 "$(field "['services']['traffic']['pid']" < "$VAR_DIR/run.json")"
 send POST "$FIRE" {fire}/calls '{{"number": "'"$CALL"'", "kind": "structure_fire", "priority": "emergency", "received_at": "'"$(moment)"'", "lon": {fire_lon}, "lat": {fire_lat}, "crs": "wgs84"}}' >/dev/null
 S=$(get "$FIRE" "{fire}/collections/fire.incidents/items?filter=kind%3D%27structure_fire%27&sortby=-opened_at&limit=1" | field "['features'][0]['id']")
 send POST "$FIRE" "{fire}/incidents/$S/dispatch" '{{}}' >/dev/null
+# 所问的唯一来源缺失：502，正文仍有来源说明 · 502, since the one source asked is missing; the body has the coverage
 send POST "$DUTY" {hub}/aggregate '{{"dataset": "traffic.closures", "measures": {{"closures": {{"fn": "count"}}}}}}' | field "['coverage']"
 sent() {{ get "$FIRE" "{fire}/incidents/$S" | field "['units'][0]['travel_times']"; }}
 until_there sent && sent
