@@ -12,8 +12,9 @@ from tests.conform.mutations import Exchange, Mutated
 
 @pytest.mark.parametrize("name", present())
 async def test_our_service_conforms_in_all_and_with_one_of_its_datasets(city: City, name: str) -> None:
+    everybodys = [dataset for dataset in declared(name).datasets if dataset.rights is None]  # the access record is for auditors alone
     async with filled(city, name) as (app, _):
-        report = await checked(city, name, app, only=declared(name).datasets[-1].id)
+        report = await checked(city, name, app, only=everybodys[-1].id)
     assert report.faults() == []
     assert report.conforms and report.count("passed") > 25
 
