@@ -65,6 +65,8 @@ class Wanted:
     max_age: float | None
     fixed: bool
     """Asked as of a past moment: the answer itself says which."""
+    weight: int = 0
+    """Bytes of the question, which is kept with its answer."""
 
     @classmethod
     def of(cls, source: Source, dataset: str, question: Question, caller: Caller, passage: Passage, *, max_age: float | None, narrow: bool) -> Wanted:
@@ -73,7 +75,7 @@ class Wanted:
         rights = (caller.areas, caller.clearance, caller.scopes, caller.purpose)
         way = passage.via if source.kind == "hub" else ()  # whom a hub asks depends on who was asked before
         key = (source.name, source.url, dataset, offer.digest if offer else None, asked, rights, way)
-        return cls(source, dataset, key, passage, narrow, max_age, question.known_at is not None)
+        return cls(source, dataset, key, passage, narrow, max_age, question.known_at is not None, len(asked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ class KeptStates:
             held.restless = False
             return held
         answered = _new(fetched, wanted.source)
+        answered.size += wanted.weight
         answered.restless = held is not None and held.restless and held.version != answered.version
         return answered
 

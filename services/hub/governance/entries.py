@@ -44,6 +44,7 @@ KEPT_PARAMETERS = (
 """Parameters that choose no person."""
 MOST_FIELDS = 500
 LONGEST_STATEMENT = 4_000
+MOST_COUNTED = 2**63 - 1
 WITHOUT_PARAMETERS = ("aggregate", "overview", "quality", "sql")
 
 
@@ -100,7 +101,7 @@ def _about(asking: Asking, caller: Caller, dataset: str, answers: Sequence[Sourc
         "missing": ",".join(sorted({answer.source for answer in answers} - {answer.source for answer in good})),
         "status": asking.status,
         "complete": asking.status < 400 and all(answer.status == "ok" for answer in answers),
-        "rows": sum(counted) if counted else asking.returned,
+        "rows": max(0, min(sum(counted), MOST_COUNTED)) if counted else asking.returned,  # sources say what they like
         "elapsed_ms": asking.elapsed_ms,
         "areas": ",".join(caller.areas),
         "grade": caller.clearance.grade.value,

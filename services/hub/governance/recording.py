@@ -32,6 +32,8 @@ LAST_S = 5.0
 LOST = Counter("liandong_accesses_lost_total", "Questions that the access record could not take")
 _MAKE_PARTITION = text("SELECT make_access_partition(:month)")
 _FORGET = text("SELECT forget_accesses(:days)")
+_UNFIT = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ArithmeticError, ValueError, TypeError, AttributeError, KeyError)
+"""Failures that lie in what is written, not in the way there."""
 _log = structlog.get_logger("accesses")
 
 
@@ -133,23 +135,34 @@ async def write(runtime: Runtime, accesses: Accesses) -> None:
     """Write all that waits, a batch at a time. If the database is away, it waits on."""
     while taken := accesses.take():
         lost, since = accesses.lost, accesses.lost_since
+        parts = [taken]
         try:
-            rows = await asyncio.to_thread(_rows, taken, runtime.settings.audience)
-            rows += [lost_entry(lost, since, runtime.settings.audience)] if since else []
-            await _copy(runtime, rows)
-        except asyncpg.DataError as error:
-            accesses.lose(len(taken))
-            _log.exception("the database does not take these accesses", error=repr(error)[:300])
-            return
+            while parts:
+                parts[:1] = await _written(runtime, accesses, parts[0])
+            if since:
+                await _copy(runtime, [lost_entry(lost, since, runtime.settings.audience)])
         except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            accesses.give_back(taken)
+            accesses.give_back([asking for part in parts for asking in part])
             _log.warning("access record waits", error=repr(error)[:300], waiting=accesses.waiting)
             return
         except asyncio.CancelledError:
-            accesses.give_back(taken)
+            accesses.give_back([asking for part in parts for asking in part])
             raise
         if since:
-            accesses.lost, accesses.lost_since = accesses.lost - lost, None
+            accesses.lost -= lost
+            accesses.lost_since = since if accesses.lost else None
+
+
+async def _written(runtime: Runtime, accesses: Accesses, part: list[Asking]) -> list[list[Asking]]:
+    """Write a part; what must be tried again in smaller parts, because one question is such that the database takes none of them."""
+    try:
+        await _copy(runtime, await asyncio.to_thread(_rows, part, runtime.settings.audience))
+    except _UNFIT as error:
+        if len(part) > 1:
+            return [part[: len(part) // 2], part[len(part) // 2 :]]
+        accesses.lose(1)
+        _log.exception("the database does not take this access", error=repr(error)[:300])
+    return []
 
 
 def _rows(taken: list[Asking], recorded_by: str) -> list[tuple[Any, ...]]:

@@ -27,7 +27,7 @@ _FUNCTIONS = """
     RegexpLike RegexpFullMatch RegexpExtract RegexpReplace Ascii Chr Levenshtein
     TimestampTrunc DateTrunc Extract DateDiff DateAdd DateSub DateBin TimeToStr StrToTime TimeToUnix UnixToTime DateFromParts LastDay
     Year Quarter Month Week WeekOfYear Day DayOfMonth DayOfWeek DayOfWeekIso DayOfYear Hour Minute Second Monthname Dayname
-    CurrentTimestamp CurrentDate
+    CurrentTimestamp CurrentDate TimestampFromParts TimeFromParts ToDays Translate Unicode BitLength
 """
 _NAMED = """
     now get_current_timestamp transaction_timestamp today prefix suffix strlen make_timestamptz make_timestamp make_time date_part timezone isfinite

@@ -15,6 +15,7 @@ import pyarrow as pa
 from services.hub.federation.aggregates import aggregate
 from services.hub.federation.domain import check_answered, coverage_of
 from services.hub.sql.domain import Groups, Plan
+from services.hub.sql.encoding import check_columns
 from services.hub.sql.feeding import Asking, Feed, send_table
 from services.hub.sql.pool import Job, Workers
 from services.hub.sql.problems import SqlFailed, SqlTimeout, SqlTooLarge
@@ -154,6 +155,7 @@ class _Frames:
         if kind != "S":
             raise SqlFailed("The statement gave no columns.")
         self._schema = pa.ipc.read_schema(pa.py_buffer(content))
+        check_columns(self._schema)
         return self._schema
 
     async def batches(self) -> AsyncIterator[pa.RecordBatch]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +12,12 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.hub.sql.problems import SqlFailed
 from shared.datasets.formats import as_csv, encode_json
 
+_DAY = {unit: 86_400 * 10**power for unit, power in (("s", 0), ("ms", 3), ("us", 6), ("ns", 9))}
+_FIRST, _LAST = (date(1, 1, 2) - date(1970, 1, 1)).days, (date(9999, 12, 31) - date(1970, 1, 1)).days
+"""Days from 1970: of any zone's calendar, years have four digits in between."""
 Form = str
 MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "arrow": "application/vnd.apache.arrow.stream"}
 ASKED = {
@@ -42,8 +47,27 @@ def _kind(kind: pa.DataType) -> str:
     return "date" if pa.types.is_date(kind) else "string"
 
 
+def check_columns(schema: pa.Schema) -> None:
+    """Refuse what has no form in a table: lists and structures."""
+    for part in schema:
+        if pa.types.is_nested(part.type):
+            raise SqlFailed(f"The column {part.name[:60]!r} holds lists or structures; cast it to VARCHAR.")
+
+
+def check_years(batch: pa.RecordBatch) -> None:
+    """Refuse times that ISO 8601 has no four digits for, infinite ones among them."""
+    for part, column in zip(batch.schema, batch.columns, strict=True):
+        if not (pa.types.is_timestamp(part.type) or pa.types.is_date32(part.type)):
+            continue
+        days = pc.min_max(column.cast(pa.int32() if pa.types.is_date32(part.type) else pa.int64())).as_py()
+        most = 1 if pa.types.is_date32(part.type) else _DAY[part.type.unit]
+        if days["min"] is not None and not _FIRST * most <= days["min"] <= days["max"] < _LAST * most:
+            raise SqlFailed(f"The column {part.name[:60]!r} holds times outside of the years 1 to 9999; Arrow and VARCHAR can tell them.")
+
+
 def rows_of(batch: pa.RecordBatch) -> list[list[Any]]:
     """The rows of a batch as JSON takes them."""
+    check_years(batch)
     return [list(row) for row in zip(*(values_of(column) for column in batch.columns), strict=True)] if batch.num_columns else []
 
 
@@ -100,6 +124,7 @@ async def as_csv_pieces(
 
 
 def _lines_of(batch: pa.RecordBatch) -> bytes:
+    check_years(batch)
     return as_csv(_readable(pa.Table.from_batches([batch])), header=False)
 
 

@@ -170,7 +170,7 @@ def _again(node: exp.Expr, about: Column, asked: _Asked) -> exp.Expr:
         case exp.Avg() if about.kind in NUMBERS:
             total, count = (exp.Sum(this=asked.measure(fn=fn, field=about.name)) for fn in ("sum", "count"))
             return exp.Div(this=exp.cast(total, "DOUBLE"), expression=exp.Nullif(this=count, expression=exp.Literal.number(0)))
-        case exp.Min() | exp.Max() if about.kind in _ORDERED and not node.expressions:
+        case exp.Min() | exp.Max() if about.kind in _ORDERED and not node.expressions and not node.args.get("count"):
             return type(node)(this=asked.measure(fn="min" if isinstance(node, exp.Min) else "max", field=about.name))
     raise _Not
 

@@ -137,7 +137,7 @@ def _limit(tree: exp.Expr, translated: list[tuple[exp.Expr, Condition | None]], 
     if any(tree.find_all(exp.AggFunc, exp.Window)):
         return None
     limit, offset = tree.args.get("limit"), tree.args.get("offset")
-    return int(limit.expression.this) + (int(offset.expression.this) if offset is not None else 0) if limit is not None else None
+    return max(1, int(limit.expression.this) + (int(offset.expression.this) if offset is not None else 0)) if limit is not None else None
 
 
 def all_of_exactly(conditions: list[Condition]) -> Condition | None:

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -92,7 +93,7 @@ class Workers:
 
     async def read(self, work: Callable[[], Found]) -> Found:
         """What comes of reading a statement, in a thread of those that do nothing else."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, copy_context().run, work)
 
     @asynccontextmanager
     async def place(self, subject: str, *, light: bool) -> AsyncIterator[None]:

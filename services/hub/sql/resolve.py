@@ -11,6 +11,7 @@ from sqlglot.errors import OptimizeError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
+from services.hub.governance.noting import note_dataset
 from services.hub.sql.domain import SOURCE, TYPES, Catalogue, Table
 from services.hub.sql.problems import SqlNotAllowed, SqlSyntax, SqlTooComplex, SqlUnknownColumn, SqlUnknownTable
 from services.hub.sql.statement import DIALECT, Statement
@@ -34,9 +35,12 @@ def resolve(statement: Statement, tree: exp.Expr, catalogue: Catalogue) -> exp.E
         known = schema.setdefault(database, {})
         known[name] = {column: TYPES[about.kind] for column, about in table.columns.items()} | {SOURCE: "VARCHAR"}  # type: ignore[index]
     try:
-        return qualify(tree, schema=schema, dialect=DIALECT)
+        resolved = qualify(tree, schema=schema, dialect=DIALECT)
     except OptimizeError as error:
         raise _unresolved(statement, error, names) from error
+    if any(not isinstance(star.parent, exp.Count) for star in resolved.find_all(exp.Star)):
+        raise SqlNotAllowed("A * remains that stands for no column, or for more than columns.")
+    return resolved
 
 
 def _name_columns(tree: exp.Expr) -> None:
@@ -72,6 +76,7 @@ def _columns_of(statement: Statement, tree: exp.Expr, catalogue: Catalogue) -> s
         for alias, source in scope.sources.items():
             if isinstance(source, exp.Table):
                 table = dataset_of(statement, source, catalogue)
+                note_dataset(table.dataset, ())
                 tables += 1
                 _rename(source, table.dataset)
                 names |= {column.name for column in table.columns.values()} | {SOURCE}

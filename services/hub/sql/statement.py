@@ -23,10 +23,11 @@ _EXPLAIN = re.compile(r"(?:\s|--[^\n]*+|(?>/\*.*?\*/))*+(explain)(?=[\s(])", re.
 
 
 class Reading(DuckDB):
-    """DuckDB's dialect without texts in dollars, which are not taken: `$1,$2` would begin one."""
+    """DuckDB's dialect without what is not taken and looks like parameters: texts in dollars (`$1,$2` would begin one), operators such as `?::`."""
 
     class Tokenizer(DuckDB.Tokenizer):
         HEREDOC_STRINGS = []
+        KEYWORDS = {word: kind for word, kind in DuckDB.Tokenizer.KEYWORDS.items() if "?" not in word}
 
 
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it logs statements that it does not know; they are answered instead

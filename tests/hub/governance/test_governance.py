@@ -264,3 +264,25 @@ async def test_a_source_that_does_not_answer_is_named(asked: Federation) -> None
     assert found["rows"] == 20
     assert not found["coverage"]["complete"]
     assert {source["source"]: source["status"] for source in found["coverage"]["sources"]} == {"430300/brigade": "ok", "430300/harbour": "error"}
+
+
+async def test_a_refused_statement_is_on_record_with_the_tables_that_it_named(asked: Federation) -> None:
+    headers = asked.city.headers("hub", scope="hub:query", subject="client:curious", clearance={"grade": "important", "personal": "none"})
+    answer = await asked.client.post("/sql", json={"sql": f"SELECT id FROM fire.calls WHERE phone = '{SECRET}'"}, headers=headers)
+    assert answer.status_code == 400
+    await written(asked)
+    (row,) = await of(asked, "curious")
+    assert (row["kind"], row["dataset"], row["status"], row["answered"], row["rows"]) == ("sql", "fire.calls", 400, "", None)
+    assert SECRET not in str(row)
+
+
+async def test_one_question_that_the_database_cannot_take_costs_no_other_its_place(asked: Federation) -> None:
+    accesses = Accesses()
+    for number in range(200, 207):
+        accesses.put(asking(number))
+        accesses.put(
+            Asking(caller=asking(number).caller, kind="records", parts={"fire.calls": Part()}, status=10**6, returned=2**70)
+        ) if number == 203 else None
+    await write(asked.app.state.runtime, accesses)
+    assert (accesses.waiting, accesses.lost) == (0, 1)
+    assert len(await record(asked, filter="subject LIKE 'client:many-20_'")) == 7

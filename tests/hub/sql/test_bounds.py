@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 
-from services.hub.sql.pool import Workers
+from services.hub.sql.pool import Limits, Workers
+from services.hub.sql.problems import SqlBusy
 from tests.city import City
 from tests.hub.federation.sectors import Federation, calls, federation, readings
 
@@ -78,6 +80,48 @@ async def test_too_much_memory_is_said(made: Federation) -> None:
     answer = await ask(made, "SELECT string_agg(a.id || b.id || c.id, ',') FROM fire.calls a, fire.calls b, fire.calls c")
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/sql-too-large")
     assert (await ask(made, "SELECT count(*) FROM fire.calls")).json()["rows"] == [[1500]]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT TIMESTAMPTZ 'infinity'",
+        "SELECT DATE '290000-01-01'",
+        "SELECT DATE '0044-01-01 (BC)'",
+        "SELECT max(units, 3) FROM fire.calls",
+        "SELECT (1, 2)",
+        f"SELECT regexp_replace('{'a' * 5000}', '', '{'b' * 5000}', 'g')",
+    ],
+)
+async def test_what_has_no_form_is_refused_and_never_an_internal_error(made: Federation, sql: str) -> None:
+    for form in ("json", "csv"):
+        answer = await made.client.post(f"/sql?f={form}", json={"sql": sql}, headers=made.headers())
+        assert answer.status_code == 422, f"{sql[:50]} {form}: {answer.text[:300]}"
+
+
+async def test_no_rows_are_no_error(made: Federation) -> None:
+    assert (await ask(made, "SELECT id FROM fire.calls LIMIT 0")).json()["rows"] == []
+
+
+async def test_one_asker_leaves_a_place_for_others(made: Federation) -> None:
+    pool = Workers(Limits(heavy=3, patience_s=0.05))
+    async with pool.place("li", light=False), pool.place("li", light=False):
+        with pytest.raises(SqlBusy):
+            async with pool.place("li", light=False):
+                pass
+        async with pool.place("wang", light=False), pool.place("li", light=True):
+            pass
+    async with pool.place("li", light=False):
+        pass
+
+
+async def test_the_process_goes_first_when_memory_ends(made: Federation) -> None:
+    asking = asyncio.create_task(ask(made, LONG, 1500))
+    await asyncio.sleep(0.7)
+    (pid,) = workers(made).running
+    process = Path(f"/proc/{pid}")
+    assert (process / "oom_score_adj").read_text().strip() == "1000"
+    await asking
 
 
 async def test_a_large_answer_streams_and_ends_with_its_coverage(made: Federation) -> None:

@@ -98,6 +98,14 @@ ESCAPES = (
     "SELECT count(*) FROM " + ", ".join(f"fire.calls c{n}" for n in range(20)),
     "SELECT CAST(1 AS STRUCT(a INT))",
     "SELECT 1 /* */ */ FROM x",
+    "/**/" * 4000 + "x",
+    "SELECT CAST('1' AS INTERVAL DAY)",
+    "SELECT lpad('x', 1000000000, 'y')",
+    "SELECT rpad(id, units, 'y') FROM fire.calls",
+    "SELECT x.* EXCLUDE (b) FROM (SELECT 1 AS b) x",
+    "SELECT id FROM fire.calls LIMIT 1 OFFSET 99999999999999999999",
+    "WITH Scan_0 AS (SELECT 1 AS x) SELECT x FROM Scan_0, fire.calls",
+    "SELECT * FROM " + "(SELECT * FROM " * 55 + "(SELECT " + ", ".join(f"units + {n} AS u{n}" for n in range(200)) + " FROM fire.calls)" + ")" * 55,
 )
 
 
@@ -135,6 +143,29 @@ def test_a_problem_points_at_its_place_and_names_what_is_close(sql: str, kind: t
 def test_parameters_that_do_not_fit_are_refused(sql: str, params: Any) -> None:
     with pytest.raises(SqlParameter):
         planned(sql, params=params)
+
+
+def test_parameters_stand_where_they_like() -> None:
+    filters = [
+        planned(sql, params=[1, 2]).scans[0].filter
+        for sql in ("SELECT id FROM fire.calls WHERE units IN (?,?)", "SELECT id FROM fire.calls WHERE units IN ($1,$2)")
+    ]
+    assert filters == [{"op": "in", "args": [{"property": "units"}, [1, 2]]}] * 2
+    assert "CAST('2026-11-01' AS DATE)" in planned("SELECT ?::DATE", params=["2026-11-01"]).sql
+
+
+@pytest.mark.parametrize(
+    ("sql", "light"),
+    [
+        ("SELECT kind, count(*) FROM fire.calls GROUP BY kind", True),
+        ("SELECT id FROM fire.calls LIMIT 10", True),
+        ("SELECT count(*) FROM (VALUES (1), (2)) a(x), (VALUES (1), (2)) b(y)", False),
+        ("WITH g AS (SELECT kind, count(*) AS n FROM fire.calls GROUP BY kind) SELECT count(*) FROM g a, g b", False),
+        ("WITH g AS (SELECT kind, count(*) AS n FROM fire.calls GROUP BY kind) SELECT (SELECT count(*) FROM g b WHERE b.n < a.n) FROM g a", False),
+    ],
+)
+def test_what_is_joined_is_never_light(sql: str, light: bool) -> None:
+    assert planned(sql, limit=1000).light is light
 
 
 def test_parameters_are_literals_whatever_they_hold() -> None:
