@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.caller import Caller
 from shared.config import Settings
+from shared.datasets.aggregate.by_values import states_by_values
 from shared.datasets.aggregate.columns import GROUP_ROWS
 from shared.datasets.aggregate.compile import compile_rows
 from shared.datasets.aggregate.finish import Finished, finish, select_rows
@@ -46,9 +47,10 @@ async def states_of(connection: AsyncConnection, dataset: Dataset, question: Que
         layout, served_from = as_perturbed(layout), CELLS
         table = await perturbed_table(connection, question, layout, seen, settings)
     else:
-        compiled = compile_rolled(question, layout, seen, caller, settings.areas) or compile_rows(question, layout, seen)
-        served_from = compiled.served_from
-        table = await gather(connection, layout, compiled)
+        rolled = compile_rolled(question, layout, seen, caller, settings.areas)
+        served_from = rolled.served_from if rolled else "rows"
+        grouped_here = None if rolled else await states_by_values(connection, question, layout, seen)
+        table = await gather(connection, layout, rolled or compile_rows(question, layout, seen)) if grouped_here is None else grouped_here
     answer = SourceAnswer(
         source=settings.audience,
         dataset=dataset.id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -29,9 +29,14 @@ async def gather(connection: AsyncConnection, layout: Layout, compiled: Compiled
     """The states of the layout. Raises `TooManyCells` or `NotFinite`."""
     columns = _columns(layout, compiled)
     found = await _row(connection, compiled, columns)
-    if found[0] > MAX_ROWS:
-        raise TooManyCells(f"The answer has more than {MAX_ROWS} groups.", bound=MAX_ROWS)
+    check_groups(found[0])
     return await asyncio.to_thread(_table, layout, compiled, columns, found)
+
+
+def check_groups(count: int) -> None:
+    """Raise `TooManyCells` if these are more groups than are answered."""
+    if count > MAX_ROWS:
+        raise TooManyCells(f"The answer has more than {MAX_ROWS} groups.", bound=MAX_ROWS)
 
 
 def _columns(layout: Layout, compiled: Compiled) -> list[Packed]:
@@ -58,19 +63,27 @@ def _table(layout: Layout, compiled: Compiled, columns: Sequence[Packed], found:
     _, arrays = unpacked(found, columns)
     schema = layout.schema()
     states: dict[str, Any] = dict(zip([*schema.names[: len(layout.dimensions)], GROUP_ROWS, *compiled.states], arrays, strict=False))
-    states |= {name: states[same] for name, same in layout.computed_as().items()}
+    sketches: dict[tuple[str, str | None], Any] = {}
+    for sketch, sent in zip(compiled.sketches, arrays[len(arrays) - len(compiled.sketches) :], strict=True):
+        sketches[sketch.fn, sketch.field] = buckets(sent) if sketch.fn == "quantile" else registers(sent)
+    return table_of(layout, states, sketches)
+
+
+def table_of(layout: Layout, states: dict[str, Any], sketches: Mapping[tuple[str, str | None], Any]) -> pa.Table:
+    """The states of the layout from those that were computed, and the sketches of functions and fields. Raises `TooManyCells`."""
+    states = states | {name: states[same] for name, same in layout.computed_as().items()}
     for measure in layout.measures:
         states |= {
             name: _null_where_empty(states[name], states[f"{measure.name}.count"]) for name in measure.states() if name.endswith((".sum", ".mean", ".m2"))
         }
     cells = 0
-    for sketch, sent in zip(compiled.sketches, arrays[len(arrays) - len(compiled.sketches) :], strict=True):
-        made = buckets(sent) if sketch.fn == "quantile" else registers(sent)
-        cells += len(made.keys if sketch.fn == "quantile" else made.values)
-        same = [measure for measure in layout.measures if (measure.fn, measure.field) == (sketch.fn, sketch.field)]
-        states |= {f"{measure.name}.{'buckets' if sketch.fn == 'quantile' else 'registers'}": made for measure in same}
+    for (fn, field), made in sketches.items():
+        cells += len(made.keys if fn == "quantile" else made.values)
+        same = [measure for measure in layout.measures if (measure.fn, measure.field) == (fn, field)]
+        states |= {f"{measure.name}.{'buckets' if fn == 'quantile' else 'registers'}": made for measure in same}
     if cells > MAX_CELLS:
         raise TooManyCells(f"The sketches of quantiles and distinct counts have more than {MAX_CELLS} cells.", bound=MAX_CELLS)
+    schema = layout.schema()
     return pa.table([states[name] for name in schema.names], schema=schema)
 
 

@@ -78,8 +78,8 @@ class _Groups:
         """The compensated sum of values over each group, added in ascending order."""
         if self._sources is not None:
             beside = np.zeros((len(self._sources), self.count))  # a zero changes no sum
-            for place, rows in enumerate(self._sources):
-                beside[place, self.codes[rows]] = values[rows]
+            for number, rows in enumerate(self._sources):
+                beside[number, self.codes[rows]] = values[rows]
             return _compensated(np.sort(beside, axis=0))
         order = np.lexsort((values, self.codes))
         codes, values = self.codes[order], values[order]

@@ -27,15 +27,19 @@ Cells = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 def buckets(sent: Bytes) -> pa.Array:
     """The log buckets of each group's values (`float8send`), as `BUCKETS`."""
-    values = np.frombuffer(sent.data, ">f8").astype(np.float64)
+    return buckets_of(_owners(sent), np.frombuffer(sent.data, ">f8").astype(np.float64), len(sent.lengths))
+
+
+def buckets_of(group: Integers, values: NDArray[np.float64], groups: int) -> pa.Array:
+    """The log buckets of each group's values; `group` is ascending."""
     if not np.isfinite(values).all():
         raise NotFinite("A value is infinite or no number.")
 
     def add(cells: NDArray[np.int64], _: slice, size: int) -> NDArray[np.int64]:
         return np.bincount(cells, minlength=size)
 
-    group, key, count = combined(_owners(sent), _bucket_keys(values), len(sent.lengths), add)
-    return pa.MapArray.from_arrays(_offsets(group, len(sent.lengths)), key.astype(np.int32), count).cast(BUCKETS)
+    group, key, count = combined(group, _bucket_keys(values), groups, add)
+    return pa.MapArray.from_arrays(_offsets(group, groups), key.astype(np.int32), count).cast(BUCKETS)
 
 
 def registers(sent: Bytes) -> pa.Array:
