@@ -31,7 +31,7 @@ async def test_a_client_gets_a_token_for_one_service_with_the_claims_of_the_cont
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     body = answer.json()
-    assert (body["token_type"], body["expires_in"], body["scope"]) == ("Bearer", 900, "env:read env:write")
+    assert (body["token_type"], body["expires_in"], body["scope"]) == ("Bearer", 900, "env:audit env:read env:write")
     found = await claims(hub, body["access_token"])
     assert found["sub"] == "client:env-system"
     assert found["aud"] == "430300/env"
