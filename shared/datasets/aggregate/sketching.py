@@ -18,6 +18,8 @@ from shared.datasets.aggregate.sketches import BUCKET_OFFSET, GAMMA, PRECISION, 
 _PER_BUCKET = 1 / math.log(GAMMA)
 _TABLE = 2_000_000
 """Entries of a table of some groups by keys."""
+_SPARSE = 8
+"""From so many cells for each value on, sorting takes less time."""
 _WIDTH = 8
 """Bytes of a value or a hash."""
 Integers = NDArray[np.signedinteger[Any]]
@@ -31,15 +33,28 @@ def buckets(sent: Bytes) -> pa.Array:
 
 
 def buckets_of(group: Integers, values: NDArray[np.float64], groups: int) -> pa.Array:
-    """The log buckets of each group's values; `group` is ascending."""
+    """The log buckets of each group's values. Few values of many groups are sorted, many of few groups are counted in a table."""
     if not np.isfinite(values).all():
         raise NotFinite("A value is infinite or no number.")
+    keys = _bucket_keys(values)
+    lowest = int(keys.min(initial=0))
+    width = int(keys.max(initial=0)) - lowest + 1
+    if groups * width > _SPARSE * len(values):
+        narrow = np.int32 if groups * width < np.iinfo(np.int32).max else np.int64  # sorted in half the time
+        cells = np.sort((group.astype(np.int64) * width + (keys - lowest)).astype(narrow))
+        ends = np.flatnonzero(np.diff(cells, append=-1))
+        owner, key = np.divmod(cells[ends].astype(np.int64), width)
+        key, count = key + lowest, np.diff(ends, prepend=-1)
+    else:
+        if not (group[1:] >= group[:-1]).all():
+            order = np.argsort(group, kind="stable")
+            group, keys = group[order], keys[order]
 
-    def add(cells: NDArray[np.int64], _: slice, size: int) -> NDArray[np.int64]:
-        return np.bincount(cells, minlength=size)
+        def add(cells: NDArray[np.int64], _: slice, size: int) -> NDArray[np.int64]:
+            return np.bincount(cells, minlength=size)
 
-    group, key, count = combined(group, _bucket_keys(values), groups, add)
-    return pa.MapArray.from_arrays(_offsets(group, groups), key.astype(np.int32), count).cast(BUCKETS)
+        owner, key, count = combined(group, keys, groups, add)
+    return pa.MapArray.from_arrays(_offsets(owner, groups), key.astype(np.int32), count).cast(BUCKETS)
 
 
 def registers(sent: Bytes) -> pa.Array:

@@ -145,8 +145,7 @@ def table_by_values(layout: Layout, dimensions: Sequence[Coded], fields: Mapping
             total = _sums(owner, values, len(filled))
             states |= {f"{measure.name}.sum": total for measure in asked}
         if any(measure.fn == "quantile" for measure in asked):
-            order = np.argsort(owner, kind="stable")
-            sketches["quantile", field] = buckets_of(owner[order], values[order], len(filled))
+            sketches["quantile", field] = buckets_of(owner, values, len(filled))
     return table_of(layout, states, sketches)
 
 
