@@ -197,7 +197,7 @@ async def test_two_faults_at_once_change_no_number_without_a_mark(hurt: Hurt, se
     seen += await hurt.hurt_by(names[0], names[1], [SQL])
     seen += await hurt.hurt_by("honest", "honest", [*MIXED, SQL])
     assert seen.total() == len(names) // 2 * 4 + len(MIXED) + 2
-    assert seen["answer"] > 20
+    assert min(seen["answer"], seen["error"]) > 3, "both kinds were judged; how many of each depends on how busy the machine is"
 
 
 @pytest.mark.proof
