@@ -34,6 +34,8 @@ HELD_LIMIT = 5000
 HELD_BYTES = 32 * 1024 * 1024
 """Entries in memory behind failing ones; at either limit nothing new is read until some are dealt with."""
 BLOCK_S = 1.0
+BUSY_S = 4.0
+"""How much longer replays may wait while events come in."""
 PURGE_S = 600.0
 BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 CONSUMER_LOCK = (0x4C44, 2)
@@ -124,6 +126,7 @@ class Consumer:
         self._held = Held()
         self._done: dict[bytes, list[str]] = defaultdict(list)
         self._next_look = self._next_purge = 0.0
+        self._idle = True
 
     async def join(self) -> None:
         """Make the groups where they are missing, from the beginning, and take over what was delivered but never acknowledged."""
@@ -142,7 +145,9 @@ class Consumer:
             await self._retry()
             await self._look_around()
             HELD.labels(self._service).set(self._held.count)
-            for stream, entries in await self._read():
+            found = await self._read()
+            self._idle = not found
+            for stream, entries in found:
                 await self._deliver(self._parse(stream, entries))
 
     async def _read(self) -> Sequence[tuple[bytes, list[Any]]]:
@@ -276,9 +281,12 @@ class Consumer:
                 self._held.begin(entry, time.monotonic() + self._patience.wait(attempts))
 
     async def _look_around(self) -> None:
-        """Once a second: replays that were asked for; now and then: forget what is long past. It also shows whether the session lives."""
+        """Once a second: replays that were asked for; now and then: forget what is long past. It also shows whether the session lives.
+
+        While events come in it waits a little: what follows from the first of them is often on its way, and somebody waits for it.
+        """
         now = time.monotonic()
-        if now < self._next_look:
+        if now < self._next_look + (0.0 if self._idle else BUSY_S):
             return
         self._next_look = now + BLOCK_S
         async with self._delivery.transaction() as session:
