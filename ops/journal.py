@@ -70,11 +70,9 @@ class Journal:
 
     def show(self, text: str) -> None:
         """Print on the terminal only: what must not stay in a file."""
-        try:
+        with suppress(OSError):  # the terminal is gone; the city goes on
             self._terminal.write(text + "\n")
             self._terminal.flush()
-        except OSError:  # the terminal is gone; the city goes on
-            pass
 
     def close(self) -> None:
         with suppress(OSError):  # what a full disk did not take is lost

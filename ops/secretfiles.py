@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from shared import private_files
 
 
 def private_folder(folder: Path) -> Path:
@@ -19,17 +19,8 @@ def private_folder(folder: Path) -> Path:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file with mode 0600 so that a reader sees all of the old text or all of the new, even after a loss of power."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """A private file of text: all of the old one or all of the new, even after a loss of power."""
+    private_files.write_private(path, text.encode())
 
 
 def write_private_json(path: Path, content: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from pydantic import BaseModel
 
+from shared.private_files import make_private
 from shared.tokens import jwt_part
 
 ALGORITHM = "Ed25519"
@@ -50,7 +50,7 @@ class Identity:
     def open(cls, path: Path, name: str) -> Identity:
         """The key in a file with mode 0600, made at the first start. `PermissionError` if others can read it, `ValueError` if it holds none."""
         if not path.exists():
-            _make(path)
+            make_private(path, orjson.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True)))
         if path.stat().st_mode & 0o077:
             raise PermissionError(f"{path} can be read by others; run: chmod 600 {path}")
         try:
@@ -100,19 +100,3 @@ async def proof(
     response.headers["Cache-Control"] = "no-store"
     identity: Identity = request.app.state.runtime.identity
     return identity.prove(challenge)
-
-
-def _make(path: Path) -> None:
-    """Put a new key in place whole; of two that start at once, one makes it."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(orjson.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True)))
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        pass  # the other's key is as good
-    finally:
-        part.unlink()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import os
 import random
 import time
 from collections import OrderedDict
@@ -23,6 +22,7 @@ from joserfc.jwk import KeySet
 from shared.auth import Caller
 from shared.config import Settings
 from shared.errors import Unauthenticated, Unavailable
+from shared.private_files import write_private
 from shared.superiors import ALGORITHM as _ALGORITHM
 from shared.superiors import Superiors
 
@@ -134,7 +134,7 @@ class Tokens:
         finally:
             self._refreshed = self._clock()
         if changed:
-            await asyncio.to_thread(_write_private, self._cache_file, orjson.dumps(trust))
+            await asyncio.to_thread(_keep, self._cache_file, orjson.dumps(trust))
 
     def _take(self, trust: Mapping[str, Any]) -> bool:
         keys = KeySet.import_key_set({"keys": [key for key in trust["keys"] if key.get("kty") == "OKP"]})
@@ -242,9 +242,6 @@ def hash_token_id(token_id: str) -> str:
     return hashlib.sha256(token_id.encode()).hexdigest()
 
 
-def _write_private(path: Path, content: bytes) -> None:
+def _keep(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-    part.replace(path)
+    write_private(path, content)

@@ -14,7 +14,6 @@ administrator changed stay.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.hub.access.models import Client
 from services.hub.access.schemas import ClientIn
 from services.hub.access.secret_hash import hash_secret
+from shared.private_files import write_private
 from shared.service import Runtime
 
 BY_FILE = "clients-file"
@@ -84,10 +84,7 @@ def _entry(client: str, scopes: list[str], purpose: str, *, audiences: list[str]
 def write_clients(path: Path, clients: list[dict[str, Any]]) -> None:
     """Write a clients file, readable by its owner alone; whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_suffix(".part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(orjson.dumps(clients, option=orjson.OPT_INDENT_2))
-    part.replace(path)
+    write_private(path, orjson.dumps(clients, option=orjson.OPT_INDENT_2))
 
 
 def read_clients(path: Path) -> list[ClientEntry]:

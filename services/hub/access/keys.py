@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 from joserfc.jwk import OKPKey
 
+from shared.private_files import write_private
 from shared.tokens import ALGORITHM
 
 PUBLISHED_BEFORE_USE_S = 120
@@ -136,12 +137,7 @@ def _read_one(path: Path) -> SigningKey:
 def _write(folder: Path, key: SigningKey) -> SigningKey:
     """Put the key's file in place whole or not at all."""
     content = {**key.jwk.as_dict(private=True), "created": key.created, "used_from": key.used_from, "retired_at": key.retired_at}
-    part = folder / f"{key.kid}.part"
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(orjson.dumps({name: value for name, value in content.items() if value is not None}))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / f"{key.kid}.jwk")
+    write_private(folder / f"{key.kid}.jwk", orjson.dumps({name: value for name, value in content.items() if value is not None}))
     return key
 
 

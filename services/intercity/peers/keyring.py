@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from services.intercity.peers.domain import SUITE, fingerprint
+from shared.private_files import write_private
 
 
 class UnsafeKeys(Exception):
@@ -70,10 +70,5 @@ class Keyring:
 
     def _make(self, name: str) -> OwnKey:
         key = OKPKey.generate_key("Ed25519")
-        part = self._folder / f"{name}.{os.getpid()}.part"
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(orjson.dumps(key.as_dict(private=True)))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._folder / f"{name}.jwk")
+        write_private(self._folder / f"{name}.jwk", orjson.dumps(key.as_dict(private=True)))
         return OwnKey(key, fingerprint(key.as_dict(private=False)))

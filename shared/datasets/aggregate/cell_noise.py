@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
-import os
 import secrets
 import stat
 from bisect import bisect_right
@@ -18,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from shared.errors import Unavailable
+from shared.private_files import make_private
 
 AT_MOST = 5
 """The largest change of a count."""
@@ -72,16 +72,7 @@ def key_of(path: Path) -> bytes:
     Raises `Unavailable` if others may read it: then nothing is answered rather than something that can be undone.
     """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(_KEY_BYTES))
-        try:
-            path.hardlink_to(fresh)
-        except FileExistsError:
-            pass  # another process was first: its key holds for both
-        finally:
-            fresh.unlink()
+        make_private(path, secrets.token_hex(_KEY_BYTES).encode())
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise Unavailable("The key that protects personal data may be read by others; its file must have mode 0600.")
     return bytes.fromhex(path.read_text(encoding="ascii").strip())
