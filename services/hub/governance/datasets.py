@@ -56,7 +56,7 @@ ACCESSES = Dataset(
         _field("answered", "作答来源", "Sources that answered, separated by commas"),
         _field("missing", "未作答来源", "Sources that did not answer, separated by commas"),
         _field("status", "状态码", "HTTP status of the answer", "integer"),
-        _field("complete", "是否完整", "Whether every source gave a fresh answer", "boolean"),
+        _field("complete", "是否完整", "Whether every source gave a fresh answer, and the client took it to its end", "boolean"),
         _field("rows", "行数", "Rows that the answer rests on; of kind lost, questions that were not recorded", "integer", unit="1", minimum=0, required=False),
         _field("elapsed_ms", "用时", "Until the answer had left", "integer", unit="ms", minimum=0),
         _field("areas", "区域权限", "Areas of the token, separated by commas"),

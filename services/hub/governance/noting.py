@@ -46,8 +46,15 @@ class Asking:
     params: Sequence[tuple[str, str]] = ()
     item: str | None = None
     status: int = 0
+    whole: bool = True
+    """Whether the answer left to its end: a client may leave in the middle, a stream may break off."""
     elapsed_ms: int = 0
     returned: int | None = None
+
+    @property
+    def names(self) -> set[str]:
+        """The fields of all datasets that it names."""
+        return {field.name for part in self.parts.values() if part.declared for field in part.declared.fields}
 
 
 _current: ContextVar[Asking | None] = ContextVar("asking", default=None)

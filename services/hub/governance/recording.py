@@ -94,12 +94,14 @@ class AccessRecord:
             await self.app(scope, receive, send)
             return
         asking = begin()
+        asking.whole = False
         state = scope.setdefault("state", {})
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 asking.status = message["status"]
             await send(message)
+            asking.whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
             await self.app(scope, receive, answer)
@@ -156,6 +158,7 @@ async def write(runtime: Runtime, accesses: Accesses) -> None:
 async def _written(runtime: Runtime, accesses: Accesses, part: list[Asking]) -> list[list[Asking]]:
     """Write a part; what must be tried again in smaller parts, because one question is such that the database takes none of them."""
     try:
+        _look_up(runtime, part)
         await _copy(runtime, await asyncio.to_thread(_rows, part, runtime.settings.audience))
     except _UNFIT as error:
         if len(part) > 1:
@@ -163,6 +166,16 @@ async def _written(runtime: Runtime, accesses: Accesses, part: list[Asking]) -> 
         accesses.lose(1)
         _log.exception("the database does not take this access", error=repr(error)[:300])
     return []
+
+
+def _look_up(runtime: Runtime, part: list[Asking]) -> None:
+    """What is declared of datasets of which the question was refused before that was looked up."""
+    missing = {name for asking in part for name, asked in asking.parts.items() if asked.declared is None}
+    known = {name: offers[0][1].declared for name, offers in runtime.own.registry.offers(cities=True).items()} if missing else {}
+    known |= {dataset.id: dataset for dataset in runtime.service.datasets}
+    for asking in part:
+        for name, asked in asking.parts.items():
+            asked.declared = asked.declared or known.get(name)
 
 
 def _rows(taken: list[Asking], recorded_by: str) -> list[tuple[Any, ...]]:
