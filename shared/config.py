@@ -88,6 +88,10 @@ class Settings(BaseSettings):
     stream_idle_s: Annotated[float, Field(description="Longest a stream waits for a client, or a source, that moves nothing, in seconds", gt=0)] = 60.0
     statement_timeout_s: Annotated[float, Field(description="Longest a single database statement may run, in seconds", gt=0)] = 20.0
 
+    columns_bytes: Annotated[
+        int, Field(description="Bytes of tables' columns kept in memory for aggregates, for as long as a table does not change; 0: none", ge=0)
+    ] = 128 * MIB
+
     signing_keys: Annotated[Path | None, Field(description="Hub: folder of the token signing keys (JWK files, mode 0600)")] = None
     sources: Annotated[dict[str, str], Field(description="Hub: sectors and hubs below to ask, full name (`430300/fire`, `430302/hub`) to base address")] = {}
     superiors: Annotated[

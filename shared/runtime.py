@@ -20,6 +20,7 @@ from shared.bus.handlers import Handler
 from shared.bus.journal import Journal
 from shared.calls import Calls
 from shared.config import Settings
+from shared.datasets.aggregate.kept_columns import KeptColumns
 from shared.datasets.bulk import BulkReader
 from shared.datasets.declaration import Dataset
 from shared.datasets.quality_keeping import Qualities
@@ -96,6 +97,8 @@ class Runtime:
     areas: AreaDirectory
     calls: Calls
     bulk: BulkReader
+    columns: KeptColumns
+    """Values of tables that do not change, for aggregates."""
     qualities: Qualities = field(default_factory=Qualities)
     own: Any = None
     """What `Service.holds` gave."""

@@ -20,6 +20,7 @@ from shared.bus import dead_letter_router, run_consumers
 from shared.calls import Calls
 from shared.config import Settings, arrived_settings
 from shared.database import make_engine, make_sessions
+from shared.datasets.aggregate.kept_columns import KeptColumns
 from shared.datasets.bulk import BulkReader
 from shared.datasets.quality_keeping import keep_qualities
 from shared.datasets.routes import dataset_router
@@ -57,6 +58,7 @@ async def _running(service: Service, settings: Settings) -> AsyncIterator[Runtim
             calls=Calls(settings, http),
             identity=Identity.open(settings.key_file, settings.audience),
             bulk=BulkReader(settings),
+            columns=KeptColumns(settings.columns_bytes),
         )
         stack.push_async_callback(runtime.calls.aclose)
         stack.push_async_callback(runtime.bulk.aclose)

@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 
 import pyarrow.compute as pc
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.caller import Caller
 from shared.config import Settings
-from shared.datasets.aggregate.by_values import states_by_values
+from shared.datasets.aggregate.by_values import Memory, states_by_values
 from shared.datasets.aggregate.columns import GROUP_ROWS
 from shared.datasets.aggregate.compile import compile_rows
 from shared.datasets.aggregate.finish import Finished, finish, select_rows
@@ -29,8 +29,10 @@ from shared.datasets.labels import visible_fields
 from shared.datasets.view import unknown_dataset, view
 
 
-async def states_of(connection: AsyncConnection, dataset: Dataset, question: Question, caller: Caller, settings: Settings, now: datetime) -> States:
-    """The states of the rows that exist for the caller, computed in one snapshot of `connection` (repeatable read)."""
+async def states_of(
+    connection: AsyncConnection, dataset: Dataset, question: Question, caller: Caller, settings: Settings, now: datetime, memory: Memory
+) -> States:
+    """The states of the rows that exist for the caller, computed in one snapshot of `connection` (repeatable read), which is of the memory's version."""
     started = time.perf_counter()
     if not visible_fields(dataset, caller):
         raise unknown_dataset(dataset.id)
@@ -49,13 +51,16 @@ async def states_of(connection: AsyncConnection, dataset: Dataset, question: Que
     else:
         rolled = compile_rolled(question, layout, seen, caller, settings.areas)
         served_from = rolled.served_from if rolled else "rows"
-        grouped_here = None if rolled else await states_by_values(connection, question, layout, seen)
+        grouped_here = None if rolled else await states_by_values(connection, question, layout, seen, memory)
         table = await gather(connection, layout, rolled or compile_rows(question, layout, seen)) if grouped_here is None else grouped_here
+    rows = pc.sum(table[GROUP_ROWS]).as_py() or 0
+    if served_from == "rows" and isinstance(seen.source, Table) and grouped_here is None:
+        memory.columns.has_read(seen.source, memory.version, rows)
     answer = SourceAnswer(
         source=settings.audience,
         dataset=dataset.id,
         status="ok",
-        rows=None if fixed else pc.sum(table[GROUP_ROWS]).as_py() or 0,
+        rows=None if fixed else rows,
         as_of=known_at or now,
         elapsed_ms=round((time.perf_counter() - started) * 1000),
         served_from=served_from,

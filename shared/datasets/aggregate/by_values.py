@@ -1,4 +1,4 @@
-"""Aggregates grouped in the service: the columns' values leave PostgreSQL as one row of bytes, and numpy groups them.
+"""Aggregates grouped in the service: the columns' values leave PostgreSQL as one row of bytes, or are kept from before, and numpy groups them.
 
 Hashing each row into its group costs PostgreSQL more than sending three values of it (docs/adr/0018). Only for what comes out the same:
 counts, sums and means of doubles (added in the order of the rows, as PostgreSQL adds them), quantiles; by areas and regular units of time.
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import ARRAY, Column, ColumnElement, DateTime, Double, Table, any_, func, literal, literal_column, select
+from sqlalchemy import ARRAY, Column, DateTime, Double, Table, any_, literal, select
 from sqlalchemy import Text as Words
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,52 +23,88 @@ from shared.area_codes import GB_NATION
 from shared.areas import areas
 from shared.datasets.aggregate.columns import Dimension, Layout
 from shared.datasets.aggregate.compile import condition
+from shared.datasets.aggregate.kept_columns import KeptColumns
 from shared.datasets.aggregate.question import Question
-from shared.datasets.aggregate.value_groups import READ, Coded, Unusual, by_periods, by_texts, table_by_values
+from shared.datasets.aggregate.value_columns import Key, Rows, Unusual, read_rows, rows_of
+from shared.datasets.aggregate.value_groups import Coding, by_periods, by_texts, microseconds, table_by_values
 from shared.datasets.aggregate.zones import BINS, Regular, regular
 from shared.datasets.view import View
 from shared.vocabulary import AreaLevel
 
 MOST_VALUES = 1_000_000
-"""Rows whose values are taken into memory, some 100 bytes each for a moment."""
+"""Rows whose values are read for one question, some 100 bytes each for a moment."""
 MOST_BYTES = 200_000_000
-"""Tables that take more are grouped by the database."""
-_NOTHING: ColumnElement[bytes] = literal_column("''::bytea")
-_SENT: Mapping[str, tuple[Any, ColumnElement[Any]]] = {
-    "text": (func.textsend, literal_column("E'\\x02'")),
-    "time": (func.timestamptz_send, literal_column("'\\x8000000000000001'::bytea")),
-    "number": (func.float8send, literal_column("'\\x7ff8000000000001'::bytea")),
-}
-"""How a value is sent, and what is sent for none: no area code is a control character, no time and no computed double has these bits."""
+"""Tables that take more are grouped by the database, unless their columns are kept."""
 _DIGITS = re.compile("[0-9]+")
 
 
-async def states_by_values(connection: AsyncConnection, question: Question, layout: Layout, view: View) -> pa.Table | None:
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The columns that a service keeps, and the version of the dataset in the connection's snapshot; None if it has none."""
+
+    columns: KeptColumns
+    version: str | None
+
+
+async def states_by_values(connection: AsyncConnection, question: Question, layout: Layout, view: View, memory: Memory) -> pa.Table | None:
     """The states of the layout, or None if the database must group them. Raises `TooManyCells` or `NotFinite`."""
     columns = _columns(layout, view)
     if columns is None or not isinstance(view.source, Table):
         return None
-    rows = select(*columns.values()).where(condition(question, layout, view)).limit(MOST_VALUES + 1).subquery("taken")
-    size = func.pg_relation_size(func.to_regclass(view.source.name))
-    if (await connection.scalar(select(size)) or 0) > MOST_BYTES:
-        return None
-    sent = [_joined(kind, rows.c[column.key], nullable=bool(column.nullable)) for (kind, _), column in columns.items()]
-    found: Sequence[Any] = (await connection.execute(select(func.count(), *sent).select_from(rows))).one()
-    if not 0 < found[0] <= MOST_VALUES:
-        return None
+    size = await memory.columns.bytes_of(connection, view.source, memory.version)
     try:
-        read = await asyncio.to_thread(lambda: {key: READ[key[0]](data, found[0]) for key, data in zip(columns, found[1:], strict=True)})
-        ancestors: Mapping[AreaLevel, list[str | None]] = {}
-        if view.area and ("text", view.area.name) in read:
-            ancestors = await _ancestors(connection, read["text", view.area.name].values.to_pylist(), _levels(layout))
-        return await asyncio.to_thread(_table, layout, view, read, ancestors)
+        parts = await _kept(connection, question, view, columns, memory)
+        if parts is None:
+            parts = await _read(connection, question, layout, view, columns, size, memory)
+        if not parts:
+            return None
+        ancestors: Mapping[AreaLevel, Mapping[str | None, str | None]] = {}
+        if view.area and ("text", view.area.name) in columns:
+            codes = {code for rows in parts for code in rows.texts(view.area.name).values}
+            ancestors = await _ancestors(connection, codes, _levels(layout))
+        return await asyncio.to_thread(_table, layout, view, parts, ancestors)
     except Unusual:
         return None
 
 
-def _columns(layout: Layout, view: View) -> Mapping[tuple[str, str], Column[Any]] | None:
+async def _kept(connection: AsyncConnection, question: Question, view: View, columns: Mapping[Key, Column[Any]], memory: Memory) -> Sequence[Rows] | None:
+    """The asked rows of those that are kept; None if there are none, or the question is about more than times.
+
+    Who may not see all fields is answered no sooner than the rows were read: a quick answer would say that nothing was changed there.
+    """
+    plain = question.filter is None and question.bbox is None and question.datetime is None
+    if not (plain and view.every_row and isinstance(view.source, Table)):
+        return None
+    bounded = {("time", view.time.name): view.columns[view.time.name]} if view.time and (question.from_ or question.until) else {}
+    if not all(isinstance(column, Column) and column.table is view.source and isinstance(column.type, DateTime) for column in bounded.values()):
+        return None
+    started = time.monotonic()
+    kept = await memory.columns.rows(connection, view.source, memory.version, {**columns, **bounded})  # type: ignore[dict-item]  # just looked at
+    if kept is None:
+        return None
+    if not view.whole:
+        await asyncio.sleep(max(0.0, kept.took_s - (time.monotonic() - started)))
+    if not bounded or not view.time:
+        return kept.parts
+    name, since, until = view.time.name, *(microseconds(end) if end else None for end in (question.from_, question.until))
+    inside = await asyncio.to_thread(lambda: [rows.within(name, since, until) for rows in kept.parts])
+    return [rows for rows in inside if rows.count]
+
+
+async def _read(
+    connection: AsyncConnection, question: Question, layout: Layout, view: View, columns: Mapping[Key, Column[Any]], size: int, memory: Memory
+) -> Sequence[Rows] | None:
+    """The asked rows from the database; None if they are too many or none."""
+    if size > MOST_BYTES or not isinstance(view.source, Table):
+        return None
+    count, sent = await read_rows(connection, columns, condition(question, layout, view), MOST_VALUES)
+    memory.columns.has_read(view.source, memory.version, count)
+    return [await asyncio.to_thread(rows_of, columns, count, sent)] if 0 < count <= MOST_VALUES else None
+
+
+def _columns(layout: Layout, view: View) -> Mapping[Key, Column[Any]] | None:
     """The columns that are needed, by kind and field; None if the question is not one of those that come out the same."""
-    needed: dict[tuple[str, str], None] = {}
+    needed: dict[Key, None] = {}
     for dimension in layout.dimensions:
         if dimension.of.startswith("area:") and view.area:
             needed["text", view.area.name] = None
@@ -91,20 +129,13 @@ def _regular(dimension: Dimension, tz: str) -> Regular | None:
     return regular(tz, unit) if kind == "time" and unit in BINS else None
 
 
-def _joined(kind: str, column: ColumnElement[Any], *, nullable: bool) -> ColumnElement[Any]:
-    """All values of a column as bytes, one after another, in the order of the rows."""
-    send, none = _SENT[kind]
-    if kind == "text":
-        texts = func.string_agg(func.coalesce(column, none) if nullable else column, literal_column("E'\\x01'"))
-        return func.textsend(texts)
-    return func.string_agg(func.coalesce(send(column), none) if nullable else send(column), _NOTHING)
-
-
 def _levels(layout: Layout) -> list[AreaLevel]:
     return [AreaLevel(dimension.of.partition(":")[2]) for dimension in layout.dimensions if dimension.of.startswith("area:")]
 
 
-async def _ancestors(connection: AsyncConnection, codes: Collection[str | None], levels: Collection[AreaLevel]) -> Mapping[AreaLevel, list[str | None]]:
+async def _ancestors(
+    connection: AsyncConnection, codes: Collection[str | None], levels: Collection[AreaLevel]
+) -> Mapping[AreaLevel, Mapping[str | None, str | None]]:
     """For each code the area at each level that holds it, as `rolled_up` has it."""
     asked = literal([code for code in codes if code is not None], ARRAY(Words))
     found = await connection.execute(select(areas.c.code, *(areas.c[level.value] for level in levels)).where(areas.c.code == any_(asked)))
@@ -117,16 +148,15 @@ async def _ancestors(connection: AsyncConnection, codes: Collection[str | None],
             return None
         return code[: level.digits] if level.digits else GB_NATION
 
-    return {level: [one(code, level) for code in codes] for level in levels}
+    return {level: {code: one(code, level) for code in codes} for level in levels}
 
 
-def _table(layout: Layout, view: View, read: Mapping[tuple[str, str], Any], ancestors: Mapping[AreaLevel, list[str | None]]) -> pa.Table:
-    coded: list[Coded] = []
+def _table(layout: Layout, view: View, parts: Sequence[Rows], ancestors: Mapping[AreaLevel, Mapping[str | None, str | None]]) -> pa.Table:
+    coded: list[Coding] = []
     for dimension in layout.dimensions:
         found = _regular(dimension, layout.tz)
         if found and view.time:
-            unit = BINS[dimension.of.partition(":")[2]]
-            coded.append(by_periods(read["time", view.time.name], found.since, found.origin, unit))
+            coded.append(by_periods(view.time.name, parts, found.since, found.origin, BINS[dimension.of.partition(":")[2]]))
         elif view.area:
-            coded.append(by_texts(read["text", view.area.name], ancestors[AreaLevel(dimension.of.partition(":")[2])]))
-    return table_by_values(layout, coded, {name: values for (kind, name), values in read.items() if kind == "number"})
+            coded.append(by_texts(view.area.name, ancestors[AreaLevel(dimension.of.partition(":")[2])]))
+    return table_by_values(layout, coded, parts)

@@ -18,6 +18,7 @@ from shared.config import Settings
 from shared.database import Reader
 from shared.datasets.aggregate import states as wire
 from shared.datasets.aggregate.answer import finished_answer, states_of
+from shared.datasets.aggregate.by_values import Memory
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.render import respond
 from shared.datasets.aggregate.short import ShortForm, parse_short
@@ -94,15 +95,16 @@ def aggregate_router(datasets: Sequence[Dataset]) -> APIRouter:
 async def _answered(dataset: Dataset | None, question: Question, request: Request, caller: Caller, reader: AsyncConnection, form: Form) -> Response:
     if dataset is None:
         raise unknown_dataset(request.path_params["collection"])
-    settings: Settings = request.app.state.runtime.settings
+    runtime = request.app.state.runtime
+    settings: Settings = runtime.settings
     if form == "states" and not by_hub(caller, settings):
         raise Forbidden("States go to this city's hub only, on someone's behalf. Ask for application/json, text/csv or Arrow.")
     now = datetime.now(UTC)
-    headers = await _tagged(reader, dataset, question, caller, settings, form)
+    version, headers = await _tagged(reader, dataset, question, caller, settings, form)
     if "ETag" in headers and matches(request, headers["ETag"]):
         return Response(status_code=304, headers={**headers, AS_OF_HEADER: as_of_text(now)})
     asked = question.for_states() if form == "states" else question
-    states = await states_of(reader, dataset, asked, caller, settings, now)
+    states = await states_of(reader, dataset, asked, caller, settings, now, Memory(runtime.columns, version))
     if form == "states":
         return Response(await asyncio.to_thread(wire.write_states, states), media_type=wire.MEDIA_TYPE, headers=headers)
     answer = await asyncio.to_thread(lambda: respond(*finished_answer(states, question, dataset, caller), form))
@@ -115,19 +117,21 @@ def by_hub(caller: Caller, settings: Settings) -> bool:
     return caller.actor == f"{settings.city}/hub"
 
 
-async def _tagged(reader: AsyncConnection, dataset: Dataset, question: Question, caller: Caller, settings: Settings, form: Form) -> dict[str, str]:
-    """Tag and version of the answer, known before anything is computed.
+async def _tagged(
+    reader: AsyncConnection, dataset: Dataset, question: Question, caller: Caller, settings: Settings, form: Form
+) -> tuple[str | None, dict[str, str]]:
+    """The version of the dataset, and headers with the answer's tag, known before anything is computed.
 
     Only for those who see everything, and for the hub, which shows neither to anybody: to others they would tell of changes that do not exist for them.
     """
     if not visible_fields(dataset, caller) or not (form == "states" or view(dataset, caller, city_areas=settings.areas).whole):
-        return CACHE
+        return None, CACHE
     version = (await answer_versions(reader, [dataset], settings)).get(dataset.id)
     if version is None:
-        return CACHE
+        return None, CACHE
     rights = (caller.areas, caller.clearance, sorted(caller.scopes), caller.purpose, caller.actor)
     tag = tag_of(version, question.model_dump_json(by_alias=True, exclude={"deadline_ms", "max_age"}), rights, form)
-    return {**CACHE, "ETag": tag} | ({VERSION_HEADER: version} if form == "states" else {})
+    return version, {**CACHE, "ETag": tag} | ({VERSION_HEADER: version} if form == "states" else {})
 
 
 def asked_form(f: str | None, accept: str) -> Form:

@@ -10,7 +10,7 @@ import pytest
 
 from shared.config import Settings
 from shared.datasets.aggregate import answer, by_values
-from shared.datasets.aggregate.value_groups import Unusual, texts_of
+from shared.datasets.aggregate.value_columns import Unusual, texts_of
 from shared.service import create_app
 from shared.testing import running
 from tests.city import City
@@ -72,6 +72,6 @@ async def test_more_rows_than_are_taken_are_grouped_by_the_database(client: http
 def test_texts_are_told_apart_whatever_their_lengths() -> None:
     for given in (["a", "b", "a"], ["", "", "x"], ["火", "fire", "火"], ["\x02", "ab", ""], [""], ["same"] * 3):
         found = texts_of("\x01".join(given).encode(), len(given))
-        assert found.values.take(found.places.tolist()).to_pylist() == [None if text == "\x02" else text for text in given]
+        assert [found.values[place] for place in found.places] == [None if text == "\x02" else text for text in given]
     with pytest.raises(Unusual):
         texts_of(b"a\x01b\x01c", 2)

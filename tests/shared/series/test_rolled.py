@@ -14,7 +14,9 @@ import pytest
 from shared.caller import Caller
 from shared.database import reading
 from shared.datasets.aggregate.answer import states_of
+from shared.datasets.aggregate.by_values import Memory
 from shared.datasets.aggregate.finish import finish
+from shared.datasets.aggregate.kept_columns import KeptColumns
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.states import read_states, write_states
 from shared.datasets.declaration import Dataset
@@ -81,7 +83,7 @@ async def fill(gauges: Gauges) -> None:
 async def answer(gauges: Gauges, dataset: Dataset, question: dict[str, Any], caller: Caller = HERE) -> tuple[str | None, pa.Table]:
     settings = gauges.runtime.settings
     async with reading(gauges.runtime.reader) as connection:
-        states = await states_of(connection, dataset, Question.model_validate(question), caller, settings, datetime.now(UTC))
+        states = await states_of(connection, dataset, Question.model_validate(question), caller, settings, datetime.now(UTC), Memory(KeptColumns(0), None))
     states = read_states(write_states(states), question=Question.model_validate(question))
     return states.answers[0].served_from, finish(states).table
 

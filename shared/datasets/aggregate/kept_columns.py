@@ -1,0 +1,160 @@
+"""Columns of values kept in memory from one question to the next, for as long as their table does not change.
+
+They are taken once questions of one version have read as many rows as the table has: so whatever is asked, at most twice as much is read as
+would have been best, and a table that changes all the time is never taken. A version is exact to the commit (docs/adr/0019), and the rows are
+read in the snapshot in which it was looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Table, and_, func, literal_column, select, true
+from sqlalchemy.dialects.postgresql import pg_catalog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.datasets.aggregate.problems import NotFinite
+from shared.datasets.aggregate.value_columns import Kind, Rows, Unusual, read_rows, rows_of
+
+IDLE_S = 600.0
+"""Columns that nobody has asked for so long are given up."""
+_MOST_TABLES = 64
+_PAGE_BYTES = 8192
+_PART_PAGES = 8192
+"""Pages of a table that are read at once, 64 MiB."""
+_PART_ROWS = 4_000_000
+_WIDTHS: Mapping[Kind, int] = {"text": 4, "time": 8, "number": 8}
+"""Bytes of a value in memory."""
+Columns = Mapping[tuple[Kind, str], Column[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """All rows of a table, some of its columns."""
+
+    parts: tuple[Rows, ...]
+    took_s: float
+    """How long it took to read them."""
+
+    @property
+    def bytes(self) -> int:
+        return sum(column.nbytes for rows in self.parts for column in rows.columns.values())
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a table at one version."""
+
+    version: str
+    rows: int
+    """As the database believes."""
+    bytes: int
+    plain: bool
+    """Whether its pages can be read in parts."""
+    read: int = 0
+    """Rows that questions have read."""
+    columns: Columns = field(default_factory=dict)
+    kept: Kept | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    used: float = 0.0
+
+
+class KeptColumns:
+    """The columns that a service keeps, at most `most_bytes` of them."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._tables: dict[str, _Known] = {}
+
+    async def bytes_of(self, connection: AsyncConnection, table: Table, version: str | None) -> int:
+        """How much room a table takes; what else is known of it is remembered with the version."""
+        known = self._tables.get(table.name)
+        if known is None or known.version != version:
+            known = await _look_at(connection, table, version or "")
+            if version is not None and self._most:
+                self._tables[table.name] = known
+                self._shrink()
+        return known.bytes
+
+    def has_read(self, table: Table, version: str | None, rows: int) -> None:
+        """Note how many rows a question has read."""
+        if known := self._at(table, version):
+            known.read += rows
+
+    async def rows(self, connection: AsyncConnection, table: Table, version: str | None, columns: Columns) -> Kept | None:
+        """All rows with at least these columns, as of the connection's snapshot, which is of this version; None if they are not kept and not worth it yet."""
+        known = self._at(table, version)
+        if known is None:
+            return None
+        if not columns.keys() <= known.columns.keys():
+            if known.read < known.rows or not known.plain:
+                return None
+            async with known.turn:
+                if not columns.keys() <= known.columns.keys():
+                    await self._take(connection, table, known, columns)
+        known.used = time.monotonic()
+        asyncio.get_running_loop().call_later(IDLE_S + 1, self._forget_idle)
+        return known.kept
+
+    async def _take(self, connection: AsyncConnection, table: Table, known: _Known, columns: Columns) -> None:
+        """Read the columns, with those that are kept: rows may have been moved to other pages since."""
+        started = time.monotonic()
+        wanted = {**known.columns, **columns}
+        wanted = wanted if self._fits(known, wanted) else dict(columns)
+        if not self._fits(known, wanted):
+            known.plain = False
+            return
+        try:
+            parts = await _read(connection, table, known, wanted)
+        except (Unusual, NotFinite):  # another question may leave such a row out
+            known.plain = False
+            return
+        known.kept, known.columns = Kept(parts, time.monotonic() - started), wanted
+        known.used = time.monotonic()
+        self._shrink()
+
+    def _fits(self, known: _Known, columns: Columns) -> bool:
+        return known.rows * sum(_WIDTHS[kind] for kind, _ in columns) <= self._most
+
+    def _at(self, table: Table, version: str | None) -> _Known | None:
+        known = self._tables.get(table.name)
+        return known if known and version is not None and known.version == version else None
+
+    def _shrink(self) -> None:
+        """Give up the tables used longest ago until what is kept fits."""
+        oldest = sorted(self._tables, key=lambda name: self._tables[name].used)
+        while len(self._tables) > _MOST_TABLES or sum(known.kept.bytes for known in self._tables.values() if known.kept) > self._most:
+            del self._tables[oldest.pop(0)]
+
+    def _forget_idle(self) -> None:
+        now = time.monotonic()
+        for name in [name for name, known in self._tables.items() if known.kept and now - known.used > IDLE_S]:
+            del self._tables[name]
+
+
+async def _look_at(connection: AsyncConnection, table: Table, version: str) -> _Known:
+    """What the catalogue says of the table; a table that was never counted is taken to have rows of 200 bytes."""
+    classes = pg_catalog.pg_class.c
+    described = select(func.pg_relation_size(classes.oid), classes.reltuples, classes.relkind).where(classes.oid == func.to_regclass(table.name))
+    taken, rows, kind = (await connection.execute(described)).one_or_none() or (0, 0, "")
+    return _Known(version, max(int(rows), (taken or 0) // 200), taken or 0, plain=kind in ("r", b"r"))
+
+
+async def _read(connection: AsyncConnection, table: Table, known: _Known, columns: Columns) -> tuple[Rows, ...]:
+    """All rows of the table, some pages at a time."""
+    page: ColumnElement[Any] = literal_column("ctid")
+    starts = range(0, max(known.bytes // _PAGE_BYTES, 1), _PART_PAGES)
+    parts: list[Rows] = []
+    for start in starts:
+        first: ColumnElement[bool] = page >= literal_column(f"'({start},0)'::tid") if start else true()
+        last: ColumnElement[bool] = page < literal_column(f"'({start + _PART_PAGES},0)'::tid") if start != starts[-1] else true()
+        count, sent = await read_rows(connection, columns, and_(first, last), _PART_ROWS)
+        if count > _PART_ROWS:
+            raise Unusual
+        if count:
+            parts.append(await asyncio.to_thread(rows_of, columns, count, sent))
+    return tuple(parts)
