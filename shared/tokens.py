@@ -148,6 +148,7 @@ class Tokens:
         self._keys, self._revoked_tokens, self._revoked_subjects = keys, revoked_tokens, revoked_subjects
         if changed:
             self._verified.clear()
+            self._exchanged.clear()  # who was given less rights asks with the same secret for a token of those
         return changed
 
     async def verify(self, token: str) -> Caller:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Request
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,6 +26,15 @@ Admin = Annotated[Caller, may("hub:admin")]
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such account"}}
 
 
+async def _heard_at_once(request: Request) -> AsyncIterator[None]:
+    """What was revoked is refused here from the moment of the answer on: this ends after the transaction, before the answer leaves."""
+    yield
+    await request.app.state.runtime.tokens.refresh()
+
+
+_REVOKES: Any = [Depends(_heard_at_once, scope="function")]
+
+
 @router.post("/clients", status_code=201, summary="Make a machine client; its secret is shown this once")
 async def make_client(client: ClientIn, session: Session, admin: Admin) -> NewSecret:
     secret = secrets.token_urlsafe(32)
@@ -41,16 +51,18 @@ async def list_clients(session: Session, admin: Admin) -> list[Account]:
     return [_account(client) for client in await session.scalars(select(Client).order_by(Client.id))]
 
 
-@router.patch("/clients/{client_id}", responses=_NOT_FOUND, summary="Disable a client or change its rights")
+@router.patch("/clients/{client_id}", dependencies=_REVOKES, responses=_NOT_FOUND, summary="Disable a client or change its rights")
 async def change_client(client_id: ClientId, change: Change, session: Session, admin: Admin) -> Account:
-    """Tokens issued so far are revoked, so that the change holds within a minute."""
+    """Tokens issued so far are revoked, so that the change holds at this hub at once, at the services within a minute."""
     client = await session.get(Client, client_id)
     if client is None:
         raise NotFound(f"There is no client {client_id!r}.")
     return await _changed(session, client, change, admin)
 
 
-@router.post("/clients/{client_id}/secret", responses=_NOT_FOUND, summary="A new secret; the old one stops at once, its tokens within a minute")
+@router.post(
+    "/clients/{client_id}/secret", dependencies=_REVOKES, responses=_NOT_FOUND, summary="A new secret; the old one stops at once, its tokens within a minute"
+)
 async def renew_secret(client_id: ClientId, session: Session, admin: Admin) -> NewSecret:
     client = await session.get(Client, client_id)
     if client is None:
@@ -81,7 +93,7 @@ async def list_users(session: Session, admin: Admin) -> list[Account]:
     return [_account(user) for user in await session.scalars(select(User).order_by(User.name))]
 
 
-@router.patch("/users/{name}", responses=_NOT_FOUND, summary="Disable an account, change its rights, or set a new password")
+@router.patch("/users/{name}", dependencies=_REVOKES, responses=_NOT_FOUND, summary="Disable an account, change its rights, or set a new password")
 async def change_user(name: UserName, change: UserChange, session: Session, admin: Admin, hub: HubState) -> Account:
     user = await session.get(User, name)
     if user is None:

@@ -77,6 +77,7 @@ async def change_password(change: PasswordChange, request: Request, caller: AnyC
     async with runtime.sessions.begin() as session:
         await session.execute(update(User).where(User.name == name).values(password_hash=new_hash))
         await revoke_subject(session, caller.subject, caller.subject)
+    await runtime.tokens.refresh()
     return Response(status_code=204)
 
 
