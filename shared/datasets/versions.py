@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Text, cast, func, literal, select
+from sqlalchemy import Select, Text, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -48,13 +48,21 @@ def _names(dataset: Dataset) -> set[str]:
     return noted_names(*dataset.tables, areas)
 
 
-async def _stamps(connection: AsyncConnection, names: Sequence[str]) -> Mapping[str, tuple[int, int]]:
-    """How many transactions have changed each table, and when the last of them began, in microseconds."""
-    name = func.unnest(cast(literal(list(names), ARRAY(Text)), ARRAY(Text))).column_valued("name")
+def _stamped() -> Select[Any]:
+    name = func.unnest(bindparam("names", type_=ARRAY(Text))).column_valued("name")
     counted = versions_by_table().subquery("counted")
     last = select(func.max(changes.c.recorded_at)).where(changes.c.table_name == name).scalar_subquery()
     version = select(counted.c.version).where(counted.c.table_name == name).scalar_subquery()
-    found = await connection.execute(select(name, func.coalesce(version, 0), last))
+    return select(name, func.coalesce(version, 0), last)
+
+
+_STAMPED = _stamped()
+"""Made once: making it took longer than running it."""
+
+
+async def _stamps(connection: AsyncConnection, names: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+    """How many transactions have changed each table, and when the last of them began, in microseconds."""
+    found = await connection.execute(_STAMPED, {"names": list(names)})
     return {row[0]: (int(row[1]), round(row[2].timestamp() * 1_000_000) if row[2] else 0) for row in found}
 
 

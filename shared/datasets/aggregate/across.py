@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shared.datasets.aggregate.finish import Finished, ordered
-from shared.datasets.aggregate.grouping import group_codes
+from shared.datasets.aggregate.grouping import group_codes, rows_of_groups
 from shared.datasets.aggregate.problems import InvalidDimension
 from shared.datasets.declaration import Dataset, Field
 
@@ -115,7 +115,7 @@ def _cells(parts: Mapping[str, Finished], names: list[str]) -> _Cells:
     shown = [_keys(part.table, names) for part in parts.values()]
     hidden = [_keys(part.table.slice(0, 0) if part.hidden is None else part.hidden, names) for part in parts.values()]
     together = pa.concat_tables([*shown, *hidden])
-    codes, position, count = group_codes(together, names)
+    codes, count = group_codes(together, names)
     seen = np.zeros(count, dtype=bool)
     seen[codes[: sum(table.num_rows for table in shown)]] = True
     renumbered = np.cumsum(seen) - 1
@@ -129,7 +129,7 @@ def _cells(parts: Mapping[str, Finished], names: list[str]) -> _Cells:
             small[name] = np.zeros(int(seen.sum()), dtype=bool)
             small[name][renumbered[mine[seen[mine]]]] = True
         start += table.num_rows
-    return _Cells(together.select(names).take(pa.array(position[seen])), places, small)
+    return _Cells(together.select(names).take(pa.array(rows_of_groups(codes, count)[seen])), places, small)
 
 
 def _keys(table: pa.Table, names: list[str]) -> pa.Table:

@@ -6,15 +6,16 @@ import time
 from dataclasses import replace
 from datetime import datetime
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import ColumnElement, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.caller import Caller
 from shared.config import Settings
-from shared.datasets.aggregate.by_values import Memory, states_by_values
-from shared.datasets.aggregate.columns import GROUP_ROWS
-from shared.datasets.aggregate.compile import compile_rows
+from shared.datasets.aggregate.by_values import Memory, states_by_values, states_of_kept
+from shared.datasets.aggregate.columns import GROUP_ROWS, Layout
+from shared.datasets.aggregate.compile import Compiled, compile_rows
 from shared.datasets.aggregate.finish import Finished, finish, select_rows
 from shared.datasets.aggregate.fixed_cells import CELLS, as_perturbed, check_cells, personal, perturbed_table, refuse_personal_fields
 from shared.datasets.aggregate.gather import gather
@@ -26,7 +27,7 @@ from shared.datasets.coverage import Coverage, Scope, SourceAnswer
 from shared.datasets.declaration import Dataset
 from shared.datasets.history import settled
 from shared.datasets.labels import visible_fields
-from shared.datasets.view import unknown_dataset, view
+from shared.datasets.view import View, unknown_dataset, view
 
 
 async def states_of(
@@ -44,18 +45,16 @@ async def states_of(
         check_cells(question, layout, dataset, caller, settings)
     else:
         refuse_personal_fields(layout, dataset)
-    await connection.execute(select(*_set(question, settings)))
     if fixed:
         layout, served_from = as_perturbed(layout), CELLS
+        await connection.execute(select(*_set(question, settings)))
         table = await perturbed_table(connection, question, layout, seen, settings)
     else:
         rolled = compile_rolled(question, layout, seen, caller, settings.areas)
         served_from = rolled.served_from if rolled else "rows"
-        grouped_here = None if rolled else await states_by_values(connection, question, layout, seen, memory)
-        table = await gather(connection, layout, rolled or compile_rows(question, layout, seen)) if grouped_here is None else grouped_here
+        kept = None if rolled else await states_of_kept(connection, question, layout, seen, memory)
+        table = await _computed(connection, question, layout, seen, settings, memory, rolled) if kept is None else kept
     rows = pc.sum(table[GROUP_ROWS]).as_py() or 0
-    if served_from == "rows" and isinstance(seen.source, Table) and grouped_here is None:
-        memory.columns.has_read(seen.source, memory.version, rows)
     answer = SourceAnswer(
         source=settings.audience,
         dataset=dataset.id,
@@ -66,6 +65,22 @@ async def states_of(
         served_from=served_from,
     )
     return States(layout, table, (answer,), dataset.smallest_group)
+
+
+async def _computed(
+    connection: AsyncConnection, question: Question, layout: Layout, seen: View, settings: Settings, memory: Memory, rolled: Compiled | None
+) -> pa.Table:
+    """The states from the database, in one of three ways."""
+    await connection.execute(select(*_set(question, settings)))
+    if rolled:
+        return await gather(connection, layout, rolled)
+    grouped_here = await states_by_values(connection, question, layout, seen, memory)
+    if grouped_here is not None:
+        return grouped_here
+    table = await gather(connection, layout, compile_rows(question, layout, seen))
+    if isinstance(seen.source, Table):
+        memory.columns.has_read(seen.source, memory.version, pc.sum(table[GROUP_ROWS]).as_py() or 0)
+    return table
 
 
 def _set(question: Question, settings: Settings) -> list[ColumnElement[str]]:

@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import ARRAY, Column, DateTime, Double, Table, any_, literal, select
+from sqlalchemy import ARRAY, Column, ColumnElement, DateTime, Double, FromClause, Table, any_, literal, select
 from sqlalchemy import Text as Words
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine
 
 from shared.area_codes import GB_NATION
 from shared.areas import areas
 from shared.datasets.aggregate.columns import Dimension, Layout
 from shared.datasets.aggregate.compile import condition
-from shared.datasets.aggregate.kept_columns import KeptColumns
+from shared.datasets.aggregate.kept_columns import Above, KeptColumns
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.value_columns import Key, Rows, Unusual, read_rows, rows_of
 from shared.datasets.aggregate.value_groups import Coding, by_periods, by_texts, microseconds, table_by_values
@@ -46,60 +47,58 @@ class Memory:
     version: str | None
 
 
-async def states_by_values(connection: AsyncConnection, question: Question, layout: Layout, view: View, memory: Memory) -> pa.Table | None:
-    """The states of the layout, or None if the database must group them. Raises `TooManyCells` or `NotFinite`."""
+async def states_of_kept(connection: AsyncConnection, question: Question, layout: Layout, view: View, memory: Memory) -> pa.Table | None:
+    """The states of the layout from columns that are kept, or None if there are none, or the question is about more than times.
+
+    Who may not see all fields is answered no sooner than the rows were read: a quick answer would say that nothing was changed there.
+    """
     columns = _columns(layout, view)
-    if columns is None or not isinstance(view.source, Table):
+    plain = question.filter is None and question.bbox is None and question.datetime is None
+    if columns is None or not (plain and view.every_row and isinstance(view.source, Table)):
         return None
-    size = await memory.columns.bytes_of(connection, view.source, memory.version)
-    try:
-        parts = await _kept(connection, question, view, columns, memory)
-        if parts is None:
-            parts = await _read(connection, question, layout, view, columns, size, memory)
-        if not parts:
+    if question.from_ or question.until:
+        if not (view.time and _is_of(view.columns[view.time.name], view.source, DateTime)):
             return None
-        ancestors: Mapping[AreaLevel, Mapping[str | None, str | None]] = {}
-        if view.area and ("text", view.area.name) in columns:
-            codes = {code for rows in parts for code in rows.texts(view.area.name).values}
-            ancestors = await _ancestors(connection, codes, _levels(layout))
-        return await asyncio.to_thread(_table, layout, view, parts, ancestors)
+        columns = {**columns, ("time", view.time.name): view.columns[view.time.name]}  # type: ignore[dict-item]  # just looked at
+    started = time.monotonic()
+    kept = await memory.columns.rows(connection, view.source, memory.version, columns)
+    if kept is None:
+        return None
+    above = await _above(connection, layout, view, kept.parts, kept.above)
+    try:
+        table = await asyncio.to_thread(lambda: _table(layout, view, _inside(question, view, kept.parts), above))
+    except Unusual:
+        return None
+    if not view.whole:
+        await asyncio.sleep(max(0.0, kept.took_s - (time.monotonic() - started)))
+    return table
+
+
+async def states_by_values(connection: AsyncConnection, question: Question, layout: Layout, view: View, memory: Memory) -> pa.Table | None:
+    """The states of the layout from values that the database sends, or None if it must group them. Raises `TooManyCells` or `NotFinite`."""
+    columns = _columns(layout, view)
+    if columns is None or not isinstance(view.source, Table) or await memory.columns.bytes_of(connection, view.source, memory.version) > MOST_BYTES:
+        return None
+    count, sent = await read_rows(connection, columns, condition(question, layout, view), MOST_VALUES)
+    memory.columns.has_read(view.source, memory.version, count)
+    if not 0 < count <= MOST_VALUES:
+        return None
+    try:
+        parts = [await asyncio.to_thread(rows_of, columns, count, sent)]
+        above = await _above(connection, layout, view, parts, {})
+        return await asyncio.to_thread(_table, layout, view, parts, above)
     except Unusual:
         return None
 
 
-async def _kept(connection: AsyncConnection, question: Question, view: View, columns: Mapping[Key, Column[Any]], memory: Memory) -> Sequence[Rows] | None:
-    """The asked rows of those that are kept; None if there are none, or the question is about more than times.
-
-    Who may not see all fields is answered no sooner than the rows were read: a quick answer would say that nothing was changed there.
-    """
-    plain = question.filter is None and question.bbox is None and question.datetime is None
-    if not (plain and view.every_row and isinstance(view.source, Table)):
-        return None
-    bounded = {("time", view.time.name): view.columns[view.time.name]} if view.time and (question.from_ or question.until) else {}
-    if not all(isinstance(column, Column) and column.table is view.source and isinstance(column.type, DateTime) for column in bounded.values()):
-        return None
-    started = time.monotonic()
-    kept = await memory.columns.rows(connection, view.source, memory.version, {**columns, **bounded})  # type: ignore[dict-item]  # just looked at
-    if kept is None:
-        return None
-    if not view.whole:
-        await asyncio.sleep(max(0.0, kept.took_s - (time.monotonic() - started)))
-    if not bounded or not view.time:
-        return kept.parts
-    name, since, until = view.time.name, *(microseconds(end) if end else None for end in (question.from_, question.until))
-    inside = await asyncio.to_thread(lambda: [rows.within(name, since, until) for rows in kept.parts])
-    return [rows for rows in inside if rows.count]
-
-
-async def _read(
-    connection: AsyncConnection, question: Question, layout: Layout, view: View, columns: Mapping[Key, Column[Any]], size: int, memory: Memory
-) -> Sequence[Rows] | None:
-    """The asked rows from the database; None if they are too many or none."""
-    if size > MOST_BYTES or not isinstance(view.source, Table):
-        return None
-    count, sent = await read_rows(connection, columns, condition(question, layout, view), MOST_VALUES)
-    memory.columns.has_read(view.source, memory.version, count)
-    return [await asyncio.to_thread(rows_of, columns, count, sent)] if 0 < count <= MOST_VALUES else None
+def _inside(question: Question, view: View, parts: Sequence[Rows]) -> Sequence[Rows]:
+    """The rows within the asked times. Raises `Unusual` if there are none."""
+    since, until = (microseconds(end) if end else None for end in (question.from_, question.until))
+    if view.time and (since is not None or until is not None):
+        parts = [rows for rows in (rows.within(view.time.name, since, until) for rows in parts) if rows.count]
+    if not parts:
+        raise Unusual
+    return parts
 
 
 def _columns(layout: Layout, view: View) -> Mapping[Key, Column[Any]] | None:
@@ -119,8 +118,12 @@ def _columns(layout: Layout, view: View) -> Mapping[Key, Column[Any]] | None:
             needed["number", measure.field] = None
     columns = {key: view.columns[key[1]] for key in needed}
     types = {"text": Words, "time": DateTime, "number": Double}
-    known = all(isinstance(column, Column) and column.table is view.source and isinstance(column.type, types[kind]) for (kind, _), column in columns.items())
+    known = all(_is_of(column, view.source, types[kind]) for (kind, _), column in columns.items())
     return columns if known and layout.dimensions and view.known_at is None else None  # type: ignore[return-value]  # just looked at
+
+
+def _is_of(column: ColumnElement[Any], table: FromClause, kind: type[TypeEngine[Any]]) -> bool:
+    return isinstance(column, Column) and column.table is table and isinstance(column.type, kind)
 
 
 def _regular(dimension: Dimension, tz: str) -> Regular | None:
@@ -133,9 +136,16 @@ def _levels(layout: Layout) -> list[AreaLevel]:
     return [AreaLevel(dimension.of.partition(":")[2]) for dimension in layout.dimensions if dimension.of.startswith("area:")]
 
 
-async def _ancestors(
-    connection: AsyncConnection, codes: Collection[str | None], levels: Collection[AreaLevel]
-) -> Mapping[AreaLevel, Mapping[str | None, str | None]]:
+async def _above(connection: AsyncConnection, layout: Layout, view: View, parts: Sequence[Rows], known: Above) -> Above:
+    """For each area code that occurs, the area at each level of the layout that holds it; what was looked up is added to what is known."""
+    levels = [level for level in _levels(layout) if level not in known]
+    if view.area and levels:
+        codes = {code for rows in parts for code in rows.texts(view.area.name).values}
+        known |= await _ancestors(connection, codes, levels)
+    return known
+
+
+async def _ancestors(connection: AsyncConnection, codes: Collection[str | None], levels: Collection[AreaLevel]) -> Above:
     """For each code the area at each level that holds it, as `rolled_up` has it."""
     asked = literal([code for code in codes if code is not None], ARRAY(Words))
     found = await connection.execute(select(areas.c.code, *(areas.c[level.value] for level in levels)).where(areas.c.code == any_(asked)))
@@ -151,12 +161,12 @@ async def _ancestors(
     return {level: {code: one(code, level) for code in codes} for level in levels}
 
 
-def _table(layout: Layout, view: View, parts: Sequence[Rows], ancestors: Mapping[AreaLevel, Mapping[str | None, str | None]]) -> pa.Table:
+def _table(layout: Layout, view: View, parts: Sequence[Rows], above: Above) -> pa.Table:
     coded: list[Coding] = []
     for dimension in layout.dimensions:
         found = _regular(dimension, layout.tz)
         if found and view.time:
             coded.append(by_periods(view.time.name, parts, found.since, found.origin, BINS[dimension.of.partition(":")[2]]))
         elif view.area:
-            coded.append(by_texts(view.area.name, ancestors[AreaLevel(dimension.of.partition(":")[2])]))
+            coded.append(by_texts(view.area.name, above[AreaLevel(dimension.of.partition(":")[2])]))
     return table_by_values(layout, coded, parts)

@@ -36,7 +36,7 @@ def check_table(layout: Layout, table: pa.Table) -> None:
     rows = _integers(table, GROUP_ROWS)
     _require(bool(layout.dimensions) or len(rows) == 1, "without dimensions there is exactly one group")
     _require(bool((rows >= (1 if layout.dimensions else 0)).all()), "a group has no rows")
-    _, _, groups = group_codes(table, [dimension.name for dimension in layout.dimensions])
+    _, groups = group_codes(table, [dimension.name for dimension in layout.dimensions])
     _require(groups == table.num_rows, "a group occurs twice")
     for dimension in layout.dimensions:
         if dimension.type == "number":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -12,25 +13,43 @@ from numpy.typing import NDArray
 
 _SMALL = 1_000_000
 """A table of so many flags costs nothing."""
+_UNITS = [unit // timedelta(microseconds=1) for unit in (timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1))]
+"""What times of groups are multiples of, apart."""
 
 
-def group_codes(table: pa.Table, names: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """The group of each row, the first row of each group, and the number of groups. Null is a value like any other.
+def group_codes(table: pa.Table, names: Sequence[str]) -> tuple[NDArray[np.int64], int]:
+    """The group of each row, and the number of groups. Null is a value like any other.
 
     Groups are numbered in no promised order. Without names all rows are one group.
     """
     codes, count = np.zeros(table.num_rows, dtype=np.int64), min(table.num_rows, 1)
-    for name in names:
-        column = table[name]
-        if pa.types.is_floating(column.type):
-            column = pc.add(column, 0.0)  # -0.0 and 0.0 are one group
-        encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-        values = np.asarray(encoded.indices).astype(np.int64)
-        width = max(len(encoded.dictionary), 1)
-        codes, count = _numbered(codes * width + values, count * width)
-    first = np.empty(count, dtype=np.int64)
-    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
-    return codes, first, count
+    for place, name in enumerate(names):
+        values, width = _coded(table[name])
+        codes, count = _numbered(codes * width + values if place else values, count * width)
+    return codes, count
+
+
+def rows_of_groups(codes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """One row of each group."""
+    rows = np.empty(count, dtype=np.int64)
+    rows[codes] = np.arange(len(codes))
+    return rows
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], int]:
+    """A number for each value, and a bound of them."""
+    if pa.types.is_timestamp(column.type) and not column.null_count and len(column):
+        times = np.asarray(column.cast(pa.int64()))
+        apart = times - times.min()
+        for unit in _UNITS:
+            steps = apart // unit
+            width = int(steps.max()) + 1
+            if width <= max(_SMALL, len(column)) and bool((steps * unit == apart).all()):
+                return steps, width
+    if pa.types.is_floating(column.type):
+        column = pc.add(column, 0.0)  # -0.0 and 0.0 are one group
+    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    return np.asarray(encoded.indices).astype(np.int64), max(len(encoded.dictionary), 1)
 
 
 def _numbered(codes: NDArray[np.int64], bound: int) -> tuple[NDArray[np.int64], int]:

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.datasets.aggregate.problems import NotFinite
 from shared.datasets.aggregate.value_columns import Kind, Rows, Unusual, read_rows, rows_of
+from shared.vocabulary import AreaLevel
 
 IDLE_S = 600.0
 """Columns that nobody has asked for so long are given up."""
@@ -30,6 +31,7 @@ _PART_ROWS = 4_000_000
 _WIDTHS: Mapping[Kind, int] = {"text": 4, "time": 8, "number": 8}
 """Bytes of a value in memory."""
 Columns = Mapping[tuple[Kind, str], Column[Any]]
+Above = dict[AreaLevel, Mapping[str | None, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Kept:
     parts: tuple[Rows, ...]
     took_s: float
     """How long it took to read them."""
+    above: Above = field(default_factory=dict)
+    """The areas above those that occur, as far as they were asked for."""
 
     @property
     def bytes(self) -> int:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shared.datasets.aggregate.columns import BUCKETS, GROUP_ROWS, REGISTERS, Layout, Measure
-from shared.datasets.aggregate.grouping import flattened, group_codes, offsets_of
+from shared.datasets.aggregate.grouping import flattened, group_codes, offsets_of, rows_of_groups
 from shared.datasets.aggregate.problems import BrokenStates, NotFinite, TooManyCells
 from shared.datasets.aggregate.question import MAX_ROWS
 from shared.datasets.aggregate.sketching import combined
@@ -35,9 +35,10 @@ class _Groups:
 
     def __init__(self, tables: Sequence[pa.Table], names: Sequence[str]) -> None:
         self.table = pa.concat_tables(tables)
-        self.codes, self.first, self.count = group_codes(self.table, names)
+        self.codes, self.count = group_codes(self.table, names)
         self._ends = np.cumsum([0, *(table.num_rows for table in tables)])
         self._sums: dict[str, NDArray[np.int64]] = {}
+        self._summed: dict[str, NDArray[np.int64]] = {}
 
     @cached_property
     def _sources(self) -> list[slice] | None:
@@ -64,15 +65,23 @@ class _Groups:
         if name in self._sums:
             return self._sums[name]
         values = np.asarray(self.table[name].fill_null(0))
-        if np.abs(np.bincount(self.codes, values.astype(np.float64), self.count)).max(initial=0) >= _LARGEST * 0.999:
-            raise NotFinite(f"The sum {name} is too large for 64 bits.")
+        same = next((known for known, of in self._summed.items() if np.array_equal(of, values)), None)
+        if same is not None:  # as the counts of one field often are those of the rows
+            self._sums[name] = self._sums[same]
+            return self._sums[name]
+        if float(np.abs(values.astype(np.float64)).max(initial=0)) * len(values) >= _LARGEST:
+            self._check_size(name, values)
         total = np.zeros(self.count, dtype=np.int64)
         for rows in self._sources or ():
             total[self.codes[rows]] += values[rows]
         if self._sources is None:
             np.add.at(total, self.codes, values)
-        self._sums[name] = total
+        self._sums[name], self._summed[name] = total, values
         return total
+
+    def _check_size(self, name: str, values: NDArray[np.int64]) -> None:
+        if np.abs(np.bincount(self.codes, values.astype(np.float64), self.count)).max(initial=0) >= _LARGEST * 0.999:
+            raise NotFinite(f"The sum {name} is too large for 64 bits.")
 
     def floats(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The compensated sum of values over each group, added in ascending order."""
@@ -136,7 +145,8 @@ def merge_states(sources: Sequence[States]) -> States:
 
 
 def _merged(layout: Layout, groups: _Groups) -> pa.Table:
-    columns: dict[str, Any] = {dimension.name: groups.table[dimension.name].take(pa.array(groups.first)) for dimension in layout.dimensions}
+    some = pa.array(rows_of_groups(groups.codes, groups.count))
+    columns: dict[str, Any] = {dimension.name: groups.table[dimension.name].take(some) for dimension in layout.dimensions}
     columns[GROUP_ROWS] = groups.integers(GROUP_ROWS)
     for measure in layout.measures:
         columns |= {f"{measure.name}.{kind}": value for kind, value in _measure(measure, groups).items()}

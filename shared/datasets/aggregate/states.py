@@ -22,7 +22,7 @@ CONTRACT = "1"
 MAX_BYTES = 256 * 1024 * 1024
 """Most bytes of one source's states that a reader takes."""
 _KEY = b"liandong"
-_BATCH_ROWS = 8192
+_BATCH_ROWS = MAX_ROWS
 _HEADER_SLOT, _COMPRESSION_SLOT = 2, 3
 """Places in Arrow's Message.fbs of a message's header, and of the compression in a record batch."""
 
