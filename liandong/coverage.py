@@ -29,11 +29,15 @@ class Source:
     elapsed_ms: int | None = None
     served_from: str | None = None
     """`rows`, or a roll-up that gave the same answer."""
+    origin: str | None = None
+    """Of a peer's rows the city that they come from,"""
+    agreement: str | None = None
+    """and the agreement under which they came."""
     problem: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Self:
-        named = {name: found.get(name) for name in ("rows", "elapsed_ms", "served_from")}
+        named = {name: found.get(name) for name in ("rows", "elapsed_ms", "served_from", "origin", "agreement")}
         problem = found.get("problem") or {}
         return cls(source=str(found["source"]), dataset=str(found["dataset"]), status=str(found["status"]), as_of=_moment(found), problem=problem, **named)
 
@@ -131,6 +135,8 @@ def _added(known: Source | None, more: Source) -> Source:
         as_of=min((source.as_of for source in (known, more) if source.as_of), default=None),
         elapsed_ms=(known.elapsed_ms or 0) + (more.elapsed_ms or 0),
         served_from=more.served_from or known.served_from,
+        origin=more.origin,
+        agreement=more.agreement or known.agreement,
         problem=worse.problem,
     )
 

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpcore
 import httpx
 import orjson
 
@@ -31,6 +32,7 @@ FAIR_S = 0.5
 ALIVE_S = 5.0
 """and only if the source has answered nothing at all for so long: a heavy question must not shut it for light ones."""
 MIB = 1024 * 1024
+httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = MIB  # streams: 64 KiB at a time cost more than all that is done with them
 _STALE = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError)
 """What a kept connection raises when the source has closed it meanwhile: tried once more on a new one."""
 
@@ -276,6 +278,12 @@ async def _pieces(source: str, response: httpx.Response, passage: Passage, idle_
 def _not_ok(source: str, status: int, content: bytes) -> SourceFailure:
     """The failure that an answer other than 200 stands for."""
     said = _problem(content)
+    failure = _failure(source, status, said)
+    failure.said = said
+    return failure
+
+
+def _failure(source: str, status: int, said: Mapping[str, Any]) -> SourceFailure:
     if status in (401, 403):
         return SourceDenied(f"{source} answered {status}: {said.get('title', 'denied')}.")
     if status in (504, 408):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from shared.datasets.coverage import Status
@@ -17,6 +18,8 @@ class SourceFailure(Problem):
     title = Text("来源出错", "Source failed")
     remedy = Text("其余来源的答案仍然有效；请联系该来源的维护者。", "The answer holds for the other sources; tell the source's operator.")
     coverage: ClassVar[Status] = "error"
+    said: Mapping[str, Any] = MappingProxyType({})
+    """The problem that the source itself answered with, if it did."""
 
 
 class SourceTimeout(SourceFailure):

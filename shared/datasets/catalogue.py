@@ -94,12 +94,21 @@ def collection(seen: View, base: str, language: str, quality: Mapping[str, Any] 
         "irregular": dataset.irregular or None,
         "standards": list(dataset.standards) or None,
         "derived_from": list(dataset.derived_from) or None,
-        "quality": quality,
+        "quality": {name: value for name, value in quality.items() if name != "period"} if quality else None,
+        "extent": _extent(quality.get("period")) if quality else None,
         "retention_s": dataset.retention.total_seconds() if dataset.retention else None,
         "smallest_group": dataset.smallest_group or None,
         "cells": [list(table) for table in dataset.cells.tables] if dataset.cells else None,
     }
     return {name: value for name, value in described.items() if value not in (None, "")}
+
+
+def _extent(period: Mapping[str, str] | None) -> dict[str, Any] | None:
+    """The period that the rows tell of (OGC 17-069r4, 7.13.2), days as the moments at which they begin and end."""
+    if not period:
+        return None
+    ends = [period["start"], period["end"]]
+    return {"temporal": {"interval": [[end if "T" in end else f"{end}T{at}Z" for end, at in zip(ends, ("00:00:00", "23:59:59"), strict=True)]]}}
 
 
 def schema(seen: View, base: str, language: str) -> dict[str, Any]:

@@ -27,6 +27,10 @@ class SourceAnswer:
     elapsed_ms: int | None = None
     served_from: str | None = None
     """`rows`, or the roll-up that gave the same answer: `rollup:hourly`."""
+    origin: str | None = None
+    """Of a peer's rows the city that they come from,"""
+    agreement: str | None = None
+    """and the agreement under which they came."""
     problem: Mapping[str, Any] | None = None
     """RFC 9457 problem of a source that did not answer."""
 
@@ -37,6 +41,8 @@ class SourceAnswer:
             "as_of": moment(self.as_of),
             "elapsed_ms": self.elapsed_ms,
             "served_from": self.served_from,
+            "origin": self.origin,
+            "agreement": self.agreement,
             "problem": dict(self.problem) if self.problem is not None else None,
         }
         return {"source": self.source, "dataset": self.dataset, "status": self.status} | {k: v for k, v in optional.items() if v is not None}

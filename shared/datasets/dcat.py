@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +26,7 @@ CONTEXT = {
 }
 """`ld` are this system's own terms, for what the law wants known and no vocabulary names: grade, personal, sharing, legal basis, promised freshness."""
 AUTHORITY = "http://publications.europa.eu/resource/authority"
+LANGUAGES = "http://id.loc.gov/vocabulary/iso639-1"
 _ACCESS = {"unconditional": "PUBLIC", "conditional": "RESTRICTED", "none": "NON_PUBLIC"}
 _FREQUENCIES = (
     (timedelta(minutes=5), "CONT"),
@@ -39,6 +40,19 @@ _DIMENSIONS = {"completeness": "ldqd:completeness", "validity": "ldqd:semanticAc
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """A dataset of a peer city, as far as it is shared with us and the caller may see it."""
+
+    view: View
+    source: str
+    """By which name it is asked: `430100/hub`."""
+    origin: str
+    """The city that it comes from."""
+    agreement: str | None
+    """The agreement under which it comes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Described:
     """What is known of datasets beyond their declarations, as far as the caller may know it."""
 
@@ -46,18 +60,19 @@ class Described:
     qualities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     areas: Sequence[str] = ()
     """Area code prefixes that the data are about; `*` says nothing."""
-    origins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """For what came from elsewhere, the city of origin, and the agreement if there is one."""
+    shared: Sequence[Shared] = ()
+    """What peer cities share: datasets of their own, since their rows are given only to whoever names the source."""
 
 
 def dcat(name: str, title: Text, seen: Sequence[View], base: str, about: Described) -> dict[str, Any]:
     """The catalogue of what a caller sees."""
+    datasets = [_dataset(view.dataset, base, about) for view in seen] + [_shared(shared, base) for shared in about.shared]
     return {
         "@context": CONTEXT,
         "@id": f"{base}/catalog",
         "@type": "dcat:Catalog",
         "dct:title": tagged(title),
-        "dct:language": ["zh", "en"],
+        "dct:language": [{"@id": f"{LANGUAGES}/{code}"} for code in ("zh", "en")],
         "dct:conformsTo": {"@id": "https://www.w3.org/TR/vocab-dcat-3/"},
         "dcat:service": {
             "@id": f"{base}/",
@@ -66,9 +81,9 @@ def dcat(name: str, title: Text, seen: Sequence[View], base: str, about: Describ
             "dct:conformsTo": {"@id": "http://www.opengis.net/spec/ogcapi-features-1/1.0"},
             "dcat:endpointURL": {"@id": f"{base}/"},
             "dcat:endpointDescription": {"@id": f"{base}/api"},
-            "dcat:servesDataset": [{"@id": f"{base}/collections/{quote(view.dataset.id)}"} for view in seen],
+            "dcat:servesDataset": [{"@id": part["@id"]} for part in datasets],
         },
-        "dcat:dataset": [_dataset(view.dataset, base, about) for view in seen],
+        "dcat:dataset": datasets,
     }
 
 
@@ -88,6 +103,7 @@ def _dataset(dataset: Dataset, base: str, about: Described) -> dict[str, Any]:
         "dct:accessRights": {"@id": f"{AUTHORITY}/access-right/{_ACCESS[dataset.sharing.value]}"},
         "dct:conformsTo": [{"@id": f"{here}/schema"}, *(_standard(standard) for standard in dataset.standards)],
         "dct:accrualPeriodicity": _frequency(dataset),
+        "dct:temporal": _period((about.qualities.get(dataset.id) or {}).get("period")),
         "dct:spatial": [{"@type": "dct:Location", "dct:identifier": area} for area in places] or None,
         "dcat:version": about.versions.get(dataset.id),
         "dcat:keyword": [dataset.grade.value, dataset.personal.value, dataset.sharing.value],
@@ -98,19 +114,32 @@ def _dataset(dataset: Dataset, base: str, about: Described) -> dict[str, Any]:
         "ld:freshness": _duration(dataset.freshness),
         "ld:retention": _duration(dataset.retention),
         "prov:wasDerivedFrom": [{"@id": f"{base}/collections/{quote(source)}"} for source in dataset.derived_from] or None,
-        **_origin(about.origins.get(dataset.id)),
         "dqv:hasQualityMeasurement": _measurements(here, about.qualities.get(dataset.id)) or None,
         "dcat:distribution": [_distribution(here, base, form) for form in ("geojson", "csv", "arrow")],
     }
     return {name: value for name, value in described.items() if value is not None}
 
 
-def _distribution(here: str, base: str, form: str) -> dict[str, Any]:
+def _shared(shared: Shared, base: str) -> dict[str, Any]:
+    """What a peer shares: its rows are asked for by the peer's name, and say where they come from and what allows us to have them."""
+    dataset, named = replace(shared.view.dataset, derived_from=()), f"sources={quote(shared.source, safe='')}"
+    described = _dataset(dataset, base, Described())
+    here = described["@id"]
+    described |= {
+        "@id": f"{here}?{named}",
+        "dct:identifier": f"{shared.source}/{dataset.id}",
+        "prov:wasAttributedTo": {"@type": "prov:Organization", "dct:identifier": shared.origin},
+        "dcat:distribution": [_distribution(here, base, form, f"&{named}") for form in ("geojson", "csv", "arrow")],
+    }
+    return described | ({"ld:agreement": shared.agreement} if shared.agreement else {})
+
+
+def _distribution(here: str, base: str, form: str, named: str = "") -> dict[str, Any]:
     media_type = MEDIA_TYPES[form].partition(";")[0]
     return {
         "@type": "dcat:Distribution",
         "dct:title": form,
-        "dcat:accessURL": {"@id": f"{here}/items?f={form}"},
+        "dcat:accessURL": {"@id": f"{here}/items?f={form}{named}"},
         "dcat:accessService": {"@id": f"{base}/"},
         "dcat:mediaType": {"@id": f"https://www.iana.org/assignments/media-types/{media_type}"},
     }
@@ -138,14 +167,6 @@ def _frequency(dataset: Dataset) -> dict[str, str] | None:
     return {"@id": f"{AUTHORITY}/frequency/{name}"} if name else None
 
 
-def _origin(origin: Mapping[str, str] | None) -> dict[str, Any]:
-    """Where data of a peer come from, and what allows us to have them."""
-    if not origin:
-        return {}
-    agent = {"@type": "prov:Organization", "dct:identifier": origin["origin"]}
-    return {"prov:wasAttributedTo": agent} | ({"ld:agreement": origin["agreement"]} if "agreement" in origin else {})
-
-
 def _measurements(here: str, quality: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """Scores from 0 to 1, each a measurement of a metric in a dimension of the Linked Data quality survey."""
     return [
@@ -159,6 +180,14 @@ def _measurements(here: str, quality: Mapping[str, Any] | None) -> list[dict[str
         for name, dimension in _DIMENSIONS.items()
         if quality is not None and quality.get(name) is not None
     ]
+
+
+def _period(period: Mapping[str, str] | None) -> dict[str, Any] | None:
+    """The period that the rows tell of."""
+    if not period:
+        return None
+    ends = {name: {"@type": "xsd:dateTime" if "T" in end else "xsd:date", "@value": end} for name, end in period.items()}
+    return {"@type": "dct:PeriodOfTime", "dcat:startDate": ends["start"], "dcat:endDate": ends["end"]}
 
 
 def _duration(span: timedelta | None) -> dict[str, str] | None:

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, DateTime, Double, FromClause, Table, and_, exists, func, literal, not_, null, or_, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.areas import areas
 from shared.caller import Caller, Clearance
 from shared.datasets.declaration import Dataset, Field, Point
 from shared.datasets.history import changes, noted_names
-from shared.datasets.quality_told import GEOMETRY, Counted, Quality
+from shared.datasets.quality_told import GEOMETRY, Counted, Day, Quality
 from shared.datasets.view import View, view
 from shared.vocabulary import DataGrade, Personal
 
@@ -23,12 +24,15 @@ MOST_PAGES = 1_000
 MOST_VIEW_ROWS = 20_000
 LONGEST_S = 3.0
 """Longest statement."""
+PERIOD_S = 0.5
+"""The same of those that look for the first and the last moment: with an index it is a matter of milliseconds, without one it may not be worth more."""
 RECENT = timedelta(days=30)
 _PAGES = text("""
     SELECT coalesce((SELECT sum(pg_relation_size(relid)) FROM pg_partition_tree(CAST(:name AS regclass))), pg_relation_size(CAST(:name AS regclass)))::bigint
         / current_setting('block_size')::int
 """)
 _TEXT_TYPES = ("string",)
+QUERY_CANCELED = "57014"
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 
 
@@ -48,7 +52,8 @@ async def measure(connection: AsyncConnection, dataset: Dataset, city_areas: Seq
     if dataset.freshness is not None and (part < 1 or dataset.time is None):
         newest = max((moment for moment in (newest, await _newest(connection, dataset, city_areas, now)) if moment), default=None)
     rows = looked_at if part == 1 else round(looked_at / part)
-    return Quality(computed_at=now, rows=rows, looked_at=looked_at, fields=fields, newest=newest, recent=recent, on_time=on_time)
+    period = await _period(connection, dataset, city_areas)
+    return Quality(computed_at=now, rows=rows, looked_at=looked_at, fields=fields, newest=newest, recent=recent, on_time=on_time, period=period)
 
 
 def _all(dataset: Dataset, city_areas: Sequence[str]) -> View:
@@ -117,6 +122,25 @@ def _moments(seen: View, dataset: Dataset, now: datetime) -> list[ColumnElement[
         return [newest, literal(0), literal(0)]
     recent = column.between(at - RECENT, at)
     return [newest, func.count().filter(recent), func.count().filter(recent, recorded - column <= dataset.freshness)]
+
+
+async def _period(connection: AsyncConnection, dataset: Dataset, city_areas: Sequence[str]) -> tuple[Day, Day] | None:
+    """The first and the last moment, or day, of which a row tells; nothing if there is none, or if finding it takes too long."""
+    if dataset.time is None:
+        return None
+    seen = _all(dataset, city_areas)
+    column = seen.columns[dataset.time]
+    rows = select(column).select_from(seen.source).where(seen.rows, column.is_not(null())).limit(1)
+    try:
+        async with connection.begin_nested():
+            await connection.execute(select(func.set_config("statement_timeout", str(int(PERIOD_S * 1000)), True)))
+            ends = [(await connection.execute(rows.order_by(order))).scalar_one_or_none() for order in (column.asc(), column.desc())]
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != QUERY_CANCELED:
+            raise
+        return None
+    start, end = ends
+    return (start, end) if start is not None and end is not None else None
 
 
 async def _newest(connection: AsyncConnection, dataset: Dataset, city_areas: Sequence[str], now: datetime) -> datetime | None:

@@ -127,4 +127,5 @@ def summarised(found: dict[str, Any]) -> dict[str, Any] | None:
     if "scores" not in found:
         return None
     kept = (found["timeliness"] or {}).get("kept")
-    return {"computed_at": found["computed_at"], **found["scores"]} | ({"freshness_kept": kept} if kept is not None else {})
+    period = {"period": found["period"]} if found["period"] else {}
+    return {"computed_at": found["computed_at"], **found["scores"]} | ({"freshness_kept": kept} if kept is not None else {}) | period

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from shared.datasets.coverage import moment
 from shared.datasets.declaration import Dataset
 
 GEOMETRY = "geometry"
+Day = datetime | date
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Quality:
     """Rows looked at that tell of the last 30 days,"""
     on_time: int = 0
     """and those of them that were recorded within the promised span."""
+    period: tuple[Day, Day] | None = None
+    """The first and the last moment, or day, of which a row tells."""
     version: str | None = None
 
     @property
@@ -43,11 +46,12 @@ class Quality:
         return self.looked_at < self.rows
 
 
-def told(quality: Quality, dataset: Dataset, visible: Iterable[str]) -> dict[str, Any]:
+def told(quality: Quality, dataset: Dataset, visible: Collection[str]) -> dict[str, Any]:
     """The quality of the fields that a caller sees. Whoever is told must be allowed to see every row."""
     if quality.rows < dataset.smallest_group:
         return suppressed(dataset, quality.computed_at)
     shown = {name: counted for name in visible if (counted := quality.fields.get(name)) is not None}
+    period = quality.period if dataset.time in visible else None
     required = [shown[each.name] for each in dataset.fields if each.required and each.name in shown]
     optional = [shown[each.name] for each in dataset.fields if not each.required and each.name in shown]
     completeness, timeliness = _share(required, quality.looked_at), _timeliness(quality, dataset)
@@ -62,6 +66,7 @@ def told(quality: Quality, dataset: Dataset, visible: Iterable[str]) -> dict[str
         "scores": {"completeness": _rounded(completeness), "validity": _rounded(validity), "timeliness": _rounded(timeliness.pop("score", None))},
         "optional_filled": _rounded(_share(optional, quality.looked_at)),
         "timeliness": timeliness or None,
+        "period": dict(zip(("start", "end"), map(_written, period), strict=True)) if period else None,
         "fields": {name: {"filled": _rounded(c.filled / quality.looked_at), "invalid": round(c.invalid)} for name, c in shown.items() if quality.looked_at},
     }
 
@@ -90,7 +95,20 @@ def together(found: Mapping[str, Quality]) -> Quality:
         newest=max((part.newest for part in parts if part.newest), default=None),
         recent=sum(part.recent for part in parts),
         on_time=sum(part.on_time for part in parts),
+        period=_whole_period([part for part in parts if part.rows]),
     )
+
+
+def _whole_period(parts: list[Quality]) -> tuple[Day, Day] | None:
+    """From the first of all to the last; nothing if one of them does not say."""
+    known = [part.period for part in parts if part.period]
+    if not known or len(known) < len(parts) or len({type(end) for period in known for end in period}) > 1:
+        return None
+    return min(start for start, _ in known), max(end for _, end in known)
+
+
+def _written(end: Day) -> str:
+    return moment(end) or "" if isinstance(end, datetime) else end.isoformat()
 
 
 def _weight(part: Quality) -> float:

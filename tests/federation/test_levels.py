@@ -167,6 +167,28 @@ async def test_a_leaf_that_is_down_is_named_and_the_others_still_count(levels: L
         await levels.south.meet()
 
 
+@pytest.mark.parametrize("whole_hub", [False, True])
+async def test_a_city_of_which_no_leaf_answers_is_named_by_its_leaves(levels: Levels, whole_hub: bool) -> None:
+    """Either the city's hub says that nobody answered it, or it is away itself and what it said before is remembered."""
+    south = levels.province.source(f"{SOUTH}/hub") if whole_hub else levels.south.source(f"{SOUTH}/brigade")
+    url, south.url = south.url, "http://127.0.0.1:1"
+    levels.harbour.spoil = FAILING
+    try:
+        counted = await levels.ask({**QUESTION, "deadline_ms": 19_999})
+        page = (await levels.get("/collections/fire.calls/items?limit=20&sortby=units")).json()
+        following = await levels.get(next(link["href"] for link in page["links"] if link["rel"] == "next"))
+        stream = (await levels.get("/collections/fire.calls/items?stream=true")).json()
+    finally:
+        south.url, levels.harbour.spoil = url, None
+        await levels.meet()
+    for found in (counted, page, following.json(), stream):
+        named = {leaf: status for leaf, (status, _) in told(found).items()}
+        assert named.keys() == set(LEAVES), found["coverage"]
+        assert named[LEAVES[0]] == "ok" and not {named[leaf] for leaf in LEAVES[1:]} & {"ok", "stale"}
+        assert not found["coverage"]["complete"]
+    assert told(counted)[LEAVES[0]] == ("ok", 120)
+
+
 async def test_a_leaf_that_fails_on_one_page_stays_out_of_those_that_follow(levels: Levels) -> None:
     async def fail_once(page: int) -> None:
         levels.harbour.spoil = FAILING if page == 1 else None
@@ -255,4 +277,6 @@ async def test_sources_below_are_described_as_the_levels_have_them(levels: Level
         f"{code}/hub": ("hub", "proven", "up") for code in (NORTH, SOUTH)
     }
     assert "fire.calls" in {offer["dataset"] for offer in found[f"{SOUTH}/hub"]["datasets"]}
-    assert (await levels.get("/collections/fire.calls")).json()["sources"] == [f"{NORTH}/hub", f"{SOUTH}/hub"]
+    described = (await levels.get("/collections/fire.calls")).json()
+    assert described["sources"] == [f"{NORTH}/hub", f"{SOUTH}/hub"]
+    assert described["leaves"] == sorted(LEAVES)

@@ -108,6 +108,31 @@ async def test_cells_of_both_cities_are_merged(agreed: TwoCities) -> None:
     assert (await agreed.south.clients["hub"].post(path, json=total, headers=headers)).json()["rows"][0][0] == len(SHARED)
 
 
+async def test_the_coverage_names_city_of_origin_and_agreement_of_what_a_peer_gave(agreed: TwoCities) -> None:
+    both, count = f"sources={SOUTH}/fire,{NORTH}/hub", "measure=n:count&by=kind&deadline_ms=20000"
+    for path in (f"items?limit=200&{both}", f"items?stream=true&{both}", f"aggregate?{count}&{both}", f"items/n0003?{both}"):
+        coverage = (await ask(agreed, f"/collections/fire.calls/{path}")).json()["coverage"]
+        told = {source["source"].partition("/")[0]: (source.get("origin"), len(source.get("agreement", ""))) for source in coverage["sources"]}
+        assert told == {SOUTH: (None, 0), NORTH: (NORTH, 64)}, path
+    failed = (await ask(agreed, f"/collections/fire.calls/items?{both}", purpose="marketing")).json()["coverage"]["sources"]
+    assert [(source.get("origin"), source.get("agreement")) for source in failed] == [(NORTH, None), (None, None)]
+
+
+async def test_the_catalogue_names_them_too_and_tells_a_peer_nothing_of_all_rows(agreed: TwoCities) -> None:
+    described = (await ask(agreed, "/collections/fire.calls")).json()
+    (origin,) = described["origins"]
+    assert (origin["source"], origin["origin"], len(origin["agreement"])) == (f"{NORTH}/hub", NORTH, 64)
+    datasets = {part["dct:identifier"]: part for part in (await ask(agreed, "/catalog")).json()["dcat:dataset"]}
+    shared = datasets[f"{NORTH}/hub/fire.calls"]
+    assert (shared["prov:wasAttributedTo"]["dct:identifier"], shared["ld:agreement"]) == (NORTH, origin["agreement"])
+    assert "prov:wasAttributedTo" not in datasets["fire.calls"]
+    address = next(part["dcat:accessURL"]["@id"] for part in shared["dcat:distribution"] if part["dct:title"] == "geojson")
+    rows = (await ask(agreed, address)).json()["features"]
+    assert rows and {row["properties"]["origin"] for row in rows} == {NORTH}
+    offer = agreed.south.apps["hub"].state.runtime.own.registry.sources[f"{NORTH}/hub"].offers["fire.calls"]
+    assert not {"quality", "extent", "leaves", "origins", "sources"} & offer.collection.keys()
+
+
 async def test_what_does_not_cross_is_named_in_the_coverage(agreed: TwoCities) -> None:
     question = {"measures": {"p90": {"fn": "quantile", "field": "units", "q": 0.9}}, "sources": [f"{SOUTH}/fire", f"{NORTH}/hub"], "deadline_ms": 20_000}
     headers = agreed.south.headers("hub", "hub:query", purpose="analysis")

@@ -8,6 +8,8 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from services.hub.catalog.domain import Offer, Source, asked_for
+from services.hub.federation.levels import leaves_of
+from services.hub.federation.portions import LONGEST_AGREEMENT
 from services.hub.governance.qualities import quality_of
 from services.hub.state import Hub
 from shared.auth import AnyCaller
@@ -15,7 +17,7 @@ from shared.caller import Caller
 from shared.database import Reader
 from shared.datasets import catalogue
 from shared.datasets.answers import base_of, described, language_of, now_text
-from shared.datasets.dcat import Described, dcat
+from shared.datasets.dcat import Described, Shared, dcat
 from shared.datasets.labels import visible_datasets, visible_fields
 from shared.datasets.routes import versions_of
 from shared.datasets.view import View, unknown_dataset, view
@@ -57,7 +59,7 @@ async def catalog(request: Request, caller: AnyCaller, reader: Reader) -> Respon
     versions = await versions_of(reader, own_views(runtime, caller)) | _versions(runtime, caller)
     service = runtime.service
     qualities = {view.dataset.id: known for view in seen if (known := quality_of(runtime, view, caller)) is not None}
-    about = Described(versions, qualities, runtime.settings.areas)
+    about = Described(versions, qualities, runtime.settings.areas, _shared(runtime, caller))
     return described(request, dcat(service.name, service.title, seen, base_of(request), about), media_type="application/ld+json")
 
 
@@ -73,10 +75,16 @@ async def collections(request: Request, caller: AnyCaller) -> Response:
 async def one_collection(collection: str, request: Request, caller: AnyCaller) -> Response:
     runtime: Runtime = request.app.state.runtime
     seen = _one(runtime, collection, caller)
-    sources = [source.name for source, _ in _offers(runtime, caller, cities=True).get(collection, [])]
-    sources += [runtime.settings.audience] if any(collection == own.dataset.id for own in own_views(runtime, caller)) else []
+    offers = _offers(runtime, caller, cities=True).get(collection, [])
+    own = [runtime.settings.audience] if any(collection == own.dataset.id for own in own_views(runtime, caller)) else []
+    said: dict[str, Any] = {"sources": [*(source.name for source, _ in offers), *own]}
+    if any(source.kind == "hub" for source, _ in offers):
+        below = [leaves_of(source.name, offer.collection) if source.kind == "hub" else [source.name] for source, offer in offers if source.kind != "city"]
+        said["leaves"] = sorted({*own, *(leaf for leaves in below for leaf in leaves)})
+    if shared := [shared for shared in _shared(runtime, caller) if shared.view.dataset.id == collection]:
+        said["origins"] = [{"source": one.source, "origin": one.origin, "agreement": one.agreement} for one in shared]
     described_as = catalogue.collection(seen, base_of(request), language_of(request), quality_of(runtime, seen, caller))
-    return described(request, {**described_as, "sources": sources})
+    return described(request, described_as | said)
 
 
 @router.get("/collections/{collection}/schema", summary="Schema of the rows' properties, with labels")
@@ -118,6 +126,16 @@ def _offers(runtime: Runtime, caller: Caller, *, cities: bool = False) -> Mappin
     """What is offered by the sources that are asked when the caller asks."""
     hub: Hub = runtime.own
     return hub.registry.offers(cities=cities, wanted=lambda source: asked_for(caller, source, hub.city))
+
+
+def _shared(runtime: Runtime, caller: Caller) -> list[Shared]:
+    """What peer cities share, as far as it exists for the caller."""
+    return [
+        Shared(view(offer.declared, caller), source.name, source.city, str(offer.collection.get("agreement") or "")[:LONGEST_AGREEMENT] or None)
+        for offers in _offers(runtime, caller, cities=True).values()
+        for source, offer in offers
+        if source.kind == "city" and visible_fields(offer.declared, caller)
+    ]
 
 
 def _versions(runtime: Runtime, caller: Caller) -> dict[str, str]:

@@ -14,7 +14,7 @@ from services.hub.catalog.domain import Source
 from services.hub.federation.ask import Target, ask_all, target, targets
 from services.hub.federation.crowd import Crowd
 from services.hub.federation.described import check_described
-from services.hub.federation.domain import SourceUnsound, agreeing, check_answered, coverage_of, failed, passed_on, speaks_for
+from services.hub.federation.domain import SourceUnsound, agreeing, check_answered, coverage_of, failed, from_city, passed_on, speaks_for
 from services.hub.federation.kept import Answered
 from services.hub.federation.kept_own import own_states, own_versions
 from services.hub.federation.kept_states import Unchanged, Wanted, answered_by, unchanged_by
@@ -162,7 +162,7 @@ def _read(source: Source, dataset: str, content: bytes, question: Question, elap
         raise SourceUnsound(f"{source.name} says that its answer rests on {sum(rows)} rows, and its groups add up to another number.")
     if source.kind == "hub":
         return states
-    return replace(states, answers=tuple(replace(answer, elapsed_ms=elapsed_ms) for answer in states.answers))
+    return replace(states, answers=tuple(from_city(source, replace(answer, elapsed_ms=elapsed_ms)) for answer in states.answers))
 
 
 def _sound_together(dataset: str, found: Mapping[str, States]) -> tuple[list[States], list[SourceAnswer]]:

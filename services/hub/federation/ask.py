@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.hub.catalog.domain import Source, asked_for, limited
-from services.hub.federation.domain import failed
+from services.hub.federation.levels import unanswered
 from services.hub.governance.noting import note_dataset
 from services.hub.state import Hub
 from shared.caller import Caller
@@ -147,7 +147,9 @@ async def ask_all(aim: Target, ask: Callable[[Source], Awaitable[Found]]) -> Out
     if not known:
         raise unknown_dataset(aim.dataset)
     found = tuple((source, answer) for source, answer, _, _ in known if answer is not None)
-    failures = tuple(failed(source.name, aim.dataset, failure, elapsed_ms) for source, _, failure, elapsed_ms in known if failure is not None)
+    failures = tuple(
+        answer for source, _, failure, elapsed_ms in known if failure is not None for answer in unanswered(source, aim.dataset, failure, elapsed_ms)
+    )
     refusals = tuple(failure for _, _, failure, _ in known if isinstance(failure, SourceRefused))
     if not found and not refusals and aim.declared is None:
         raise NotYetKnown(f"{', '.join(source.name for source in aim.sources)} has not answered since this hub exists, so {aim.dataset} is not known yet.")

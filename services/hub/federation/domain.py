@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from services.hub.catalog.domain import Source, lies_under
@@ -56,6 +57,13 @@ def failed(source: str, dataset: str, failure: SourceFailure, elapsed_ms: int) -
     """How the coverage names a source that gave no answer."""
     problem = {"type": f"/problems/{failure.slug}", "title": failure.title.en, "detail": failure.detail}
     return SourceAnswer(source=source, dataset=dataset, status=failure.coverage, elapsed_ms=elapsed_ms, problem=problem)
+
+
+def from_city(source: Source, answer: SourceAnswer, agreement: str | None = None) -> SourceAnswer:
+    """The same with the city that a peer's rows come from and the agreement under which they came; nobody else says such things."""
+    if source.kind != "city":
+        return replace(answer, origin=None, agreement=None) if answer.origin or answer.agreement else answer
+    return replace(answer, origin=source.city, agreement=agreement or answer.agreement)
 
 
 def check_answered(coverage: Coverage, refusals: Sequence[SourceRefused], *, strict: bool) -> None:

@@ -14,15 +14,17 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from services.hub.catalog.domain import Source
-from services.hub.federation.domain import SourceUnsound, speaks_for
+from services.hub.federation.domain import SourceUnsound, failed, from_city, speaks_for
 from services.hub.federation.union import Disorder, Place
 from shared.caller import MOST_ACTORS
 from shared.datasets.coverage import SourceAnswer
 from shared.datasets.keyset import values_of
+from shared.source_failures import SourceFailure
 
 Position = Any
 """None before the first row, the place of a row, or a journey: `{"after": {source: position}, "out": {source: status}, "known_at": {source: moment}}`."""
 MOST_SOURCES = 500
+MOST_NAME = 80
 _ANSWERS: TypeAdapter[list[SourceAnswer]] = TypeAdapter(list[SourceAnswer])
 
 
@@ -86,6 +88,30 @@ def answers_of(source: Source, entries: Any, dataset: str) -> tuple[SourceAnswer
     if not given or not speaks_for(source, [answer.source for answer in answers]) or any(answer.dataset != dataset for answer in answers):
         raise SourceUnsound(f"{source.name} answered in another's name or of another dataset, or in nobody's.")
     return tuple(answers)
+
+
+def unanswered(source: Source, dataset: str, failure: SourceFailure, elapsed_ms: int) -> list[SourceAnswer]:
+    """How the coverage names a source that gave no answer: a hub by each of its own sources, as it says now or as it named them when last heard."""
+    entry = from_city(source, failed(source.name, dataset, failure, elapsed_ms))
+    if source.kind != "hub" or not source.url:
+        return [entry]
+    said = failure.said.get("coverage")
+    try:
+        below = _ANSWERS.validate_python(said["sources"] if isinstance(said, Mapping) else [])
+    except (ValidationError, KeyError):
+        below = []
+    if not below or any(answer.status in ("ok", "stale") or answer.dataset != dataset for answer in below):
+        offer = source.offers.get(dataset)
+        leaves = leaves_of(source.name, offer.collection) if offer else [source.name]
+        below = [replace(entry, source=name) for name in leaves]
+    return below[:MOST_SOURCES] if speaks_for(source, [answer.source for answer in below]) else [entry]
+
+
+def leaves_of(source: str, collection: Mapping[str, Any]) -> list[str]:
+    """Who holds the rows of a dataset that a source offers, by its own word: of a hub the sectors and hubs' own tables below it."""
+    named = collection.get("leaves") or collection.get("sources")
+    names = [name for name in named[:MOST_SOURCES] if isinstance(name, str) and len(name) <= MOST_NAME] if isinstance(named, list) else []
+    return names or [source]
 
 
 def counted(answers: Iterable[SourceAnswer], rows: Mapping[str, int]) -> list[SourceAnswer]:

@@ -14,7 +14,7 @@ import structlog
 from services.hub.catalog.domain import Source
 from services.hub.federation.arrivals import Arrival
 from services.hub.federation.ask import Target
-from services.hub.federation.domain import SourceUnsound, failed
+from services.hub.federation.domain import SourceUnsound, failed, from_city
 from services.hub.federation.levels import answers_of
 from shared.caller import Caller
 from shared.datasets.bulk_rows import Shape, schema_of
@@ -91,6 +91,8 @@ class Opened:
     """Where it comes from, unless it is the hub's own."""
     below: tuple[SourceAnswer, ...] = ()
     """What a hub said of its own sources."""
+    agreement: str | None = None
+    """Under which a peer gives its rows."""
 
     @property
     def leaves(self) -> list[str]:
@@ -122,11 +124,13 @@ class Opened:
     def answers(self) -> list[SourceAnswer]:
         """How the coverage names it: what came before a failure is in the answer and counted, but it is not all. A hub names its own sources at its end."""
         if self.failure is not None:
-            return [replace(failed(self.source.name, self.dataset, self.failure, self.elapsed_ms), rows=self.rows, as_of=self.as_of)]
+            entry = replace(failed(self.source.name, self.dataset, self.failure, self.elapsed_ms), rows=self.rows, as_of=self.as_of)
+            return [from_city(self.source, entry, self.agreement)]
         if self.below:
             return list(self.below)
         name, elapsed_ms = self.source.name, self.elapsed_ms
-        return [SourceAnswer(source=name, dataset=self.dataset, status="ok", rows=self.rows, as_of=self.as_of, elapsed_ms=elapsed_ms, served_from="rows")]
+        entry = SourceAnswer(source=name, dataset=self.dataset, status="ok", rows=self.rows, as_of=self.as_of, elapsed_ms=elapsed_ms, served_from="rows")
+        return [from_city(self.source, entry, self.agreement)]
 
 
 def _entries(said: Mapping[str, Any]) -> Any:

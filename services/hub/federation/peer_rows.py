@@ -24,7 +24,7 @@ async def open_peer(wanted: Wanted, source: Source, patience_s: float) -> Opened
     query = replace(wanted.query, given=given)
     page = Page(wanted.runtime, wanted.caller, wanted.aim, wanted.seen, query, "arrow", Journey.of({}, wanted.aim), "", "", None)
     found = await page_of(page, source, wanted.passage.within(patience_s))
-    return Opened(source, wanted.aim.dataset, _rows(found, wanted), found.as_of, found.known_at)
+    return Opened(source, wanted.aim.dataset, _rows(found, wanted), found.as_of, found.known_at, agreement=found.agreement)
 
 
 async def _rows(found: Features, wanted: Wanted) -> AsyncIterator[pa.RecordBatch]:

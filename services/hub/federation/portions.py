@@ -23,6 +23,8 @@ from shared.datasets.view import View
 
 _READ: dict[FieldType, Callable[[Any], Any]] = {"datetime": datetime.fromisoformat, "date": date.fromisoformat}
 
+LONGEST_AGREEMENT = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -39,6 +41,8 @@ class Features:
     """Where the page begins in each source of the hub that sent it."""
     below: tuple[SourceAnswer, ...] = ()
     """What that hub says of its sources."""
+    agreement: str | None = None
+    """Under which a peer gave them."""
 
     @property
     def leaves(self) -> set[str]:
@@ -82,21 +86,23 @@ def read_page(asked: Source, content: bytes, wish: Wish, elapsed_ms: int, datase
             elapsed_ms=elapsed_ms,
             start=start,
             below=below,
+            agreement=_agreement(asked, document),
         )
     except (AttributeError, KeyError, TypeError, ValueError, IndexError, ArithmeticError, pa.ArrowException) as error:
         raise SourceUnsound(f"{source} sent a page that is not what it should be: {str(error)[:200]}") from error
 
 
-def read_row(source: str, content: bytes, wish: Wish, elapsed_ms: int) -> Features:
+def read_row(asked: Source, content: bytes, wish: Wish, elapsed_ms: int) -> Features:
     """A single feature; `SourceUnsound` if it is anything else."""
     try:
         document = orjson.loads(content)
         if not _is_feature(document):
             raise Disorder("something other than a feature")
         row = {name: document[name] for name in ("type", "id", "geometry", "properties")}
-        return Features(rows=[row], portion=Portion(source, [], exhausted=True), table=_table([row], wish), elapsed_ms=elapsed_ms)
+        agreement = _agreement(asked, document)
+        return Features(rows=[row], portion=Portion(asked.name, [], exhausted=True), table=_table([row], wish), elapsed_ms=elapsed_ms, agreement=agreement)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, pa.ArrowException) as error:
-        raise SourceUnsound(f"{source} sent a row that is not what it should be: {str(error)[:200]}") from error
+        raise SourceUnsound(f"{asked.name} sent a row that is not what it should be: {str(error)[:200]}") from error
 
 
 def no_row(source: str) -> Features:
@@ -136,6 +142,10 @@ def _geometry(geometry: Any, seen: View) -> Any:
         longitude, latitude = geometry["coordinates"]
         return float(longitude), float(latitude)
     return orjson.dumps(geometry).decode()
+
+
+def _agreement(asked: Source, document: Mapping[str, Any]) -> str | None:
+    return str(document.get("agreement") or "")[:LONGEST_AGREEMENT] or None if asked.kind == "city" else None
 
 
 def _whole(value: Any) -> int | None:

@@ -14,7 +14,7 @@ from fastapi import Request, Response
 
 from services.hub.catalog.domain import Source
 from services.hub.federation.ask import Outcomes, Target, ask_all, target
-from services.hub.federation.domain import NobodyAnswered, SourceLeftOut, SourceUnsound, check_answered, coverage_of, failed
+from services.hub.federation.domain import NobodyAnswered, SourceLeftOut, SourceUnsound, check_answered, coverage_of, failed, from_city
 from services.hub.federation.levels import Position, advanced, check_position, counted, rows_by_leaf, through
 from services.hub.federation.naming import OURS, named_in
 from services.hub.federation.own_rows import own_page, own_row
@@ -195,7 +195,7 @@ async def _row_of(page: Page, source: Source, feature_id: str, passage: Passage)
         if refused.answered == 404:
             return no_row(source.name)
         raise
-    return await asyncio.to_thread(read_row, source.name, answer.content, _wish(page), answer.elapsed_ms)
+    return await asyncio.to_thread(read_row, source, answer.content, _wish(page), answer.elapsed_ms)
 
 
 def _theirs(page: Page, *, known_at: str | None = None) -> list[tuple[str, str]]:
@@ -225,18 +225,15 @@ def _answers(page: Page, outcomes: Outcomes[Features], rows: Sequence[int]) -> l
         if features.below
     ]
     return [answer for answers in by_hubs for answer in answers] + [
-        SourceAnswer(
-            source=source.name,
-            dataset=page.aim.dataset,
-            status="ok",
-            rows=taken,
-            as_of=features.as_of,
-            elapsed_ms=features.elapsed_ms,
-            served_from="rows",
-        )
+        from_city(source, _given(page, source, features, taken), features.agreement)
         for (source, features), taken in zip(outcomes.found, rows, strict=True)
         if not features.below
     ]
+
+
+def _given(page: Page, source: Source, features: Features, taken: int) -> SourceAnswer:
+    name, dataset, as_of, elapsed_ms = source.name, page.aim.dataset, features.as_of, features.elapsed_ms
+    return SourceAnswer(source=name, dataset=dataset, status="ok", rows=taken, as_of=as_of, elapsed_ms=elapsed_ms, served_from="rows")
 
 
 def _left_out(page: Page) -> list[SourceAnswer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, date
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, Field
@@ -28,6 +28,13 @@ class Timeliness(BaseModel):
     recent: Rows = 0
 
 
+class Period(BaseModel):
+    """From when to when the rows tell of."""
+
+    start: AwareDatetime | date
+    end: AwareDatetime | date
+
+
 class SourceQuality(BaseModel):
     """`GET /collections/{id}/quality` as a source answers it; what else it says follows from these."""
 
@@ -36,6 +43,7 @@ class SourceQuality(BaseModel):
     looked_at: Rows = 0
     fields: Annotated[dict[str, FieldQuality], Field(max_length=501)] = {}
     timeliness: Timeliness | None = None
+    period: Period | None = None
     suppressed: bool = False
 
     def quality(self) -> Quality:
@@ -47,6 +55,7 @@ class SourceQuality(BaseModel):
             looked_at=self.looked_at,
             fields={name: Counted(field.filled * self.looked_at, min(field.invalid, self.looked_at)) for name, field in self.fields.items()},
             newest=timeliness.newest,
+            period=(self.period.start, self.period.end) if self.period else None,
             recent=timeliness.recent,
             on_time=round(timeliness.recent * (timeliness.on_time or 0)),
         )

@@ -151,7 +151,7 @@ async def item(city: City, collection: str, feature_id: str, request: Request, g
     found = await rows_of(gateway, offer, caller.purpose, asked, passage)
     if not found["features"]:
         raise NotFound(f"{collection} has no item {feature_id[:80]!r}.", pointer="/feature_id")
-    return Response(encode_json({**found["features"][0], "links": []}), media_type=MEDIA_TYPES["geojson"])
+    return Response(encode_json({**found["features"][0], "origin": city, "agreement": offer.agreement.id, "links": []}), media_type=MEDIA_TYPES["geojson"])
 
 
 @router.post("/collections/{collection}/aggregate", summary="Finished cells of a peer under an agreement", response_class=Response)

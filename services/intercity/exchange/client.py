@@ -147,7 +147,7 @@ async def rows_of(gateway: Gateway, offer: Offered, purpose: str, asked: Mapping
         sorts = [sort["field"] for sort in asked.get("sortby") or ()]
         places = [[_place(offer, name, row) for name in (*sorts, offer.allowed.key)] for row in found["features"]]
         features = [_feature(offer, row) for row in found["features"]]
-        about = {"timeStamp": str(found["as_of"]), "numberReturned": len(features)}
+        about = {"timeStamp": str(found["as_of"]), "numberReturned": len(features), "origin": offer.peer, "agreement": offer.agreement.id}
         about |= {name: found[key] for name, key in (("numberMatched", "matched"), ("known_at", "known_at")) if found.get(key) is not None}
         return {"type": "FeatureCollection", **about, "features": features, "places": places, "more": bool(found["more"])}
     except (KeyError, TypeError, AttributeError) as error:
@@ -211,7 +211,7 @@ def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 def _coverage(offer: Offered, found: Mapping[str, Any]) -> tuple[SourceAnswer, ...]:
     """The peer's sources under their own names; rows are not told, since they would tell of groups that were left out."""
     suppressed = int(found.get("suppressed", 0))
-    how = f"agreement {offer.agreement.id[:12]}" + (f", {suppressed} small groups left out" if suppressed else "")
+    how = "finished cells" + (f", {suppressed} small groups left out" if suppressed else "")
     answers = []
     for source in found["coverage"]:
         ok = source["status"] in ("ok", "stale")
@@ -221,7 +221,16 @@ def _coverage(offer: Offered, found: Mapping[str, Any]) -> tuple[SourceAnswer, .
         if not name.startswith(f"{offer.peer}/"):
             raise AnswerUnsound(f"{offer.peer} answered in the name of {name}.")
         answers.append(
-            SourceAnswer(source=name, dataset=offer.shared.id, status=source["status"], as_of=as_of, served_from=how if ok else None, problem=problem)
+            SourceAnswer(
+                source=name,
+                dataset=offer.shared.id,
+                status=source["status"],
+                as_of=as_of,
+                served_from=how if ok else None,
+                origin=offer.peer,
+                agreement=offer.agreement.id,
+                problem=problem,
+            )
         )
     return tuple(answers)
 

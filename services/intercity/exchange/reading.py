@@ -24,6 +24,8 @@ from shared.passage import Passage
 from shared.source_failures import SourceRefused
 
 JSON = "application/json"
+OURS = ("links", "sources", "leaves", "origins", "quality", "extent")
+"""What a collection says of this city's sources and of all its rows, which is more than is agreed."""
 _ASKED: dict[str, TypeAdapter[Any]] = {"describe": TypeAdapter(DescribeAsked), "records": TypeAdapter(RecordsAsked), "aggregate": TypeAdapter(AggregateAsked)}
 OPERATIONS = frozenset(_ASKED)
 
@@ -96,7 +98,7 @@ def _description(shared: SharedDataset, described: Described) -> dict[str, Any]:
     schema = dict(described.schema)
     schema["properties"] = {name: part for name, part in described.schema["properties"].items() if name in agreed}
     schema["required"] = [name for name in described.schema.get("required", ()) if name in agreed]
-    plain = {name: value for name, value in described.collection.items() if name not in ("links", "sources")}
+    plain = {name: value for name, value in described.collection.items() if name not in OURS}
     smallest = max(shared.smallest_group, described.smallest_group)
     return {"collection": {**plain, **({"smallest_group": smallest} if smallest else {})}, "schema": schema}
 

@@ -10,7 +10,7 @@ import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_30_VALIDATOR
 
 from shared.caller import Caller
-from shared.datasets.dcat import CONTEXT, Described, dcat
+from shared.datasets.dcat import CONTEXT, Described, Shared, dcat
 from shared.datasets.declaration import Dataset, Field
 from shared.datasets.openapi import as_30
 from shared.datasets.view import view
@@ -104,15 +104,30 @@ async def test_the_catalogue_is_dcat(watch: Watch) -> None:
 def test_dcat_says_licence_frequency_standards_lineage_and_origin_by_address() -> None:
     declared = replace(REPORTS, licence="CC0-1.0", freshness=timedelta(hours=1), standards=("GB/T 2260",), derived_from=("watch.outlines",), area=None)
     seen = view(declared, Caller("t", "430300/watch", frozenset({"hub:query"}), ("*",)))
-    scores = {"computed_at": "2026-11-22T08:00:00Z", "completeness": 0.5, "validity": 1.0, "timeliness": None}
-    about = Described({"watch.reports": "7"}, {"watch.reports": scores}, ("4303",), {"watch.reports": {"origin": "430100", "agreement": "abc"}})
+    scores = {
+        "computed_at": "2026-11-22T08:00:00Z",
+        "completeness": 0.5,
+        "validity": 1.0,
+        "timeliness": None,
+        "period": {"start": "2026-11-01", "end": "2026-11-22T08:00:00Z"},
+    }
+    about = Described({"watch.reports": "7"}, {"watch.reports": scores}, ("4303",), [Shared(seen, "430100/hub", "430100", "abc")])
     catalogue = dcat("watch", name("Watch"), [seen], "http://test", about)
-    (told,) = catalogue["dcat:dataset"]
+    told, shared = catalogue["dcat:dataset"]
     assert told["dct:license"] == {"@id": "https://spdx.org/licenses/CC0-1.0"}
     assert told["dct:accrualPeriodicity"]["@id"].endswith("/frequency/HOURLY")
     assert told["dct:conformsTo"][1] == {"@type": "dct:Standard", "dct:identifier": "GB/T 2260"}
     assert told["prov:wasDerivedFrom"] == [{"@id": "http://test/collections/watch.outlines"}]
-    assert (told["prov:wasAttributedTo"]["dct:identifier"], told["ld:agreement"]) == ("430100", "abc")
+    assert told["dct:temporal"] == {
+        "@type": "dct:PeriodOfTime",
+        "dcat:startDate": {"@type": "xsd:date", "@value": "2026-11-01"},
+        "dcat:endDate": {"@type": "xsd:dateTime", "@value": "2026-11-22T08:00:00Z"},
+    }
+    assert (shared["prov:wasAttributedTo"]["dct:identifier"], shared["ld:agreement"]) == ("430100", "abc")
+    assert shared["@id"] == "http://test/collections/watch.reports?sources=430100%2Fhub"
+    assert {part["dcat:accessURL"]["@id"].partition("&")[2] for part in shared["dcat:distribution"]} == {"sources=430100%2Fhub"}
+    assert catalogue["dcat:service"]["dcat:servesDataset"] == [{"@id": told["@id"]}, {"@id": shared["@id"]}]
+    assert shared.keys().isdisjoint({"prov:wasDerivedFrom", "dct:spatial", "dct:temporal", "dcat:version"}), "of ours these are told, of a peer's not known"
     assert [(part["dqv:isMeasurementOf"]["@id"], part["dqv:value"]["@value"]) for part in told["dqv:hasQualityMeasurement"]] == [
         ("urn:liandong:metrics:completeness", 0.5),
         ("urn:liandong:metrics:validity", 1.0),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.database import reading
+from shared.datasets.coverage import moment
 from shared.datasets.quality import measure
 from shared.datasets.quality_told import Counted, Quality, together, told
 from tests.shared.datasets.conftest import Watch
@@ -138,3 +139,36 @@ def test_small_groups_have_no_scores_and_no_score_is_rounded_up_to_perfect() -> 
     }
     nearly = Quality(computed_at=NOW, rows=10**6, looked_at=10**6, fields={"seen_at": Counted(10**6 - 1, 0)})
     assert told(nearly, REPORTS, ["seen_at"])["scores"]["completeness"] == 0.9999
+
+
+async def test_the_period_that_rows_tell_of_is_in_the_catalogue_for_whoever_sees_every_row_and_the_time(watch: Watch) -> None:
+    await watch.get(QUALITY, claims=EVERYTHING)
+    first, last = watch.sql("SELECT min(seen_at) AS first, max(seen_at) AS last FROM reports")[0]
+    ends = [moment(first), moment(last)]
+    assert (await watch.get("/collections/watch.reports")).json()["extent"] == {"temporal": {"interval": [ends]}}
+    dataset = (await watch.get("/catalog")).json()["dcat:dataset"][0]
+    assert [dataset["dct:temporal"][name]["@value"] for name in ("dcat:startDate", "dcat:endDate")] == ends
+    narrow = {"scope": "hub:query", "areas": ["4303"]}
+    assert "dct:temporal" not in (await watch.get("/catalog", claims=narrow)).text
+    assert "extent" not in (await watch.get("/collections/watch.reports", claims=narrow)).json()
+    quality = Quality(computed_at=NOW, rows=10, looked_at=10, period=(first, last))
+    assert told(quality, REPORTS, ["kind"])["period"] is None, "whoever does not see the time"
+
+
+async def test_a_period_that_takes_too_long_to_find_is_left_out(own_watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.datasets.quality.PERIOD_S", 0.001)
+    own_watch.sql("INSERT INTO reports (id, seen_at, area, recorded_by) SELECT 'many' || n, '2026-10-01', '4303', 't' FROM generate_series(1, 60000) n")
+    async with reading(own_watch.app.state.runtime.reader) as connection:
+        found = await measure(connection, REPORTS, ("*",), NOW)
+    assert found.looked_at > 1000
+    assert found.period is None
+
+
+def test_the_period_of_several_sources_is_known_only_if_each_says_its_own() -> None:
+    early, late = NOW - timedelta(days=9), NOW - timedelta(days=1)
+
+    def having(rows: int, *period: datetime) -> Quality:
+        return Quality(computed_at=NOW, rows=rows, looked_at=rows, period=(period[0], period[-1]) if period else None)
+
+    assert together({"a": having(3, early), "b": having(2, late, NOW), "c": having(0)}).period == (early, NOW)
+    assert together({"a": having(3, early), "b": having(2)}).period is None
