@@ -11,9 +11,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.schema import CreateTable
 
+from shared.batches import LoadAnswer
+from shared.errors import Conflict, InvalidBody, Problem
 from shared.row_models import Checked
 
 PLACE = "place_in_batch"
+CORRECT = "Send it with correct=true if that was wrong."
+"""What a load advises about a conflict."""
 Rows = Mapping[int, Mapping[str, Any]]
 
 
@@ -41,7 +45,15 @@ def conflict(what: str, columns: str) -> str:
     """Why a row cannot be taken; of what lies outside the caller's rights no more than that the key is taken."""
     if not columns:
         return f"This {what} is already taken."
-    return f"This {what} is already recorded with another {columns}. Send it with correct=true if that was wrong."
+    return f"This {what} is already recorded with another {columns}. {CORRECT}"
+
+
+def refusal(answer: LoadAnswer, *, corrected_by: str) -> Problem:
+    """Why the one row of a report was not taken. A report corrects nothing: `corrected_by` is the load that does, such as `PUT /incidents`."""
+    first = answer.errors[0]
+    kind = Conflict if first.code == "conflict" else InvalidBody
+    detail = first.detail.replace(CORRECT, f"If that was wrong, correct it by {corrected_by}?correct=true.")
+    return kind(detail, pointer=first.pointer.removeprefix("/0") or None)
 
 
 async def merge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,7 +31,20 @@ def _with_offset(value: datetime) -> datetime:
 
 OffsetTime = Annotated[datetime, BeforeValidator(_as_text), AfterValidator(_with_offset)]
 """An RFC 3339 time with its offset; numbers are not times."""
-PlainText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+def one_direction(value: str) -> str:
+    """The text, if no control of writing direction is in it; `ValueError` says which one is."""
+    if found := BIDI.search(value):
+        raise ValueError(f"holds U+{ord(found[0]):04X}, a control of writing direction that makes text look like another; leave it out")
+    return value
+
+
+BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Embeddings, overrides and isolates (Unicode UAX #9): text that is shown in another order than it stands in."""
+PlainText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(one_direction)
+]
 """One line of text without control characters."""
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._~@+-]+$")]
 """An identifier that can stand in an address."""

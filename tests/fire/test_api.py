@@ -33,7 +33,11 @@ async def test_a_call_is_recorded_told_and_its_units_reported_as_they_move(fire:
 async def test_the_same_call_again_is_the_same_and_another_one_of_its_number_a_conflict(fire: Fire):
     first = await record(fire)
     assert (await record(fire)).json() == first.json()
-    assert (await record(fire, kind="medical")).status_code == 409
+    other = await record(fire, kind="medical")
+    assert (other.status_code, other.json()["detail"]) == (
+        409,
+        "This call is already recorded with another kind. If that was wrong, correct it by POST /responses?correct=true.",
+    )
     assert len(fire.events()) == 1
 
 

@@ -129,6 +129,7 @@ async def test_a_report_that_cannot_stand_leaves_nothing_behind(food: Food, path
     report = {"inspected_at": NOW, "kind": "complaint", "score": 10, "findings": [{"code": "1", "risk": "high"}]} | change
     answer = await food.client.post(path, json=report, headers=food.headers())
     assert answer.status_code == status, answer.text
+    assert ("correct it by POST /inspections?correct=true" in answer.text) == (status == 409)
     assert len(food.rows("inspections")) == 1
     assert food.rows("findings") == []
     assert food.events() == []

@@ -41,7 +41,11 @@ async def test_what_happens_on_a_road_becomes_an_event_unless_it_is_old(traffic:
     shown = await traffic.call("POST", "/incidents", crash("1"), status=201)
     assert (shown["id"], shown["area"]) == ("430300:1", "430304")
     assert await traffic.call("POST", "/incidents", crash("1"), status=201) == shown
-    await traffic.call("POST", "/incidents", crash("1", severity="fatal"), status=409)
+    refused = await traffic.call("POST", "/incidents", crash("1", severity="fatal"), status=409)
+    assert refused["detail"].endswith("already recorded with another severity. If that was wrong, correct it by PUT /incidents?correct=true.")
+    corrected = await traffic.call("PUT", "/incidents", [crash("1", severity="fatal")], correct="true")
+    assert corrected["corrected"] == 1, corrected
+    assert (await traffic.call("PUT", "/incidents", [crash("1")], correct="true"))["corrected"] == 1
     loaded = await traffic.call("PUT", "/incidents", [crash("1"), crash("2", NOW - timedelta(days=9)), crash("3", NOW + timedelta(days=1))])
     assert {name: loaded[name] for name in ("taken", "duplicates", "rejected")} == {"taken": 1, "duplicates": 1, "rejected": 1}
     [told] = traffic.events("traffic.incident.reported.v1")

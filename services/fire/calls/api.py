@@ -21,7 +21,7 @@ from shared.body import LoadSlot
 from shared.database import Reader, Session
 from shared.errors import Conflict, InvalidBody, InvalidRequest, NotFound
 from shared.idempotency import Repeatable
-from shared.loads import merge
+from shared.loads import merge, refusal
 from shared.places import covers
 from shared.row_models import AreaCode, Checked, OffsetTime, Reference, batch_docs, batch_of, misdated
 from shared.service import Now
@@ -82,9 +82,7 @@ async def record_call(request: Request, call: CallIn, session: Session, once: Re
         runtime = request.app.state.runtime
         answer = await save_calls(session, Checked({0: call}), caller, runtime, now)
         if answer.errors:
-            first = answer.errors[0]
-            kind = Conflict if first.code == "conflict" else InvalidBody
-            raise kind(first.detail, pointer=first.pointer.removeprefix("/0") or None)
+            raise refusal(answer, corrected_by="POST /responses")
         if answer.taken and call.priority == "emergency" and is_news(call.received_at, now):
             row = await _found(session, identifier(call.registry or runtime.settings.city, call.number), caller)
             await open_or_join(session, opening_of(row), caller.subject)

@@ -18,8 +18,9 @@ from shared.auth import Caller, may
 from shared.batches import LoadAnswer
 from shared.body import LoadSlot
 from shared.database import Session
-from shared.errors import Conflict, InvalidBody, NotFound
+from shared.errors import Conflict, NotFound
 from shared.idempotency import Repeatable
+from shared.loads import refusal
 from shared.row_models import Checked, batch_docs, batch_of
 from shared.service import Now
 
@@ -92,7 +93,7 @@ async def report_inspection(premises_id: str, report: InspectionReport, session:
         row = InspectionIn(registry=registry, number=inspection, premises=number, inspected_at=report.inspected_at, kind=report.kind, score=report.score)
         batch = Checked({0: row})
         answer, touched = await take_inspections(session, batch, caller, registry, now)
-        _whole(answer, 1)
+        _whole(answer, 1, "POST /inspections")
         listed = Checked(
             {
                 place: FindingIn(registry=registry, number=f"{inspection}-{place + 1}", inspection=inspection, **finding.model_dump())
@@ -100,19 +101,17 @@ async def report_inspection(premises_id: str, report: InspectionReport, session:
             }
         )
         answer, _ = await take_findings(session, listed, caller, registry, now)
-        _whole(answer, len(report.findings))
+        _whole(answer, len(report.findings), "POST /findings")
         await judge_and_tell(session, touched, caller, now)
         return await _inspection(session, f"{registry}:{inspection}")
 
     return await once(work, status=201)
 
 
-def _whole(answer: LoadAnswer, rows: int) -> None:
+def _whole(answer: LoadAnswer, rows: int, corrected_by: str) -> None:
     """A report is taken whole or not at all."""
     if answer.errors:
-        first = answer.errors[0]
-        kind = Conflict if first.code == "conflict" else InvalidBody
-        raise kind(first.detail, pointer=first.pointer.removeprefix("/0") or None)
+        raise refusal(answer, corrected_by=corrected_by)
     if answer.taken != rows:
         raise Conflict("An inspection with this number is recorded already. Send no number for a new one.", pointer="/number")
 

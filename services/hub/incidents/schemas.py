@@ -10,10 +10,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from services.hub.incidents.domain import Answer, Basis, State, TaskState
 from shared.places import PlacedRow
-from shared.row_models import OffsetTime, PlainText, RowModel
+from shared.row_models import OffsetTime, PlainText, RowModel, one_direction
 
 Kind = Literal["release", "fire", "explosion", "traffic", "food", "environment", "flood", "storm", "earthquake", "health", "security", "other"]
-LongText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+LongText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=4000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$"),
+    AfterValidator(one_direction),
+]
 """Text of several lines, without other control characters."""
 Identifier = Annotated[str, Field(pattern=r"^[0-9A-Z]{26}$", examples=["01JD3V8Q6T8E4M2Z5Y7W9X0ABC"])]
 Roman = Annotated[int, Field(ge=1, le=4, description="1 (I, the gravest) to 4 (IV)")]

@@ -15,8 +15,9 @@ from shared.auth import Caller, may
 from shared.batches import LoadAnswer
 from shared.body import LoadSlot
 from shared.database import Reader, Session
-from shared.errors import Conflict, InvalidBody, NotFound
+from shared.errors import NotFound
 from shared.idempotency import Repeatable
+from shared.loads import refusal
 from shared.places import covers
 from shared.row_models import Checked, batch_docs, batch_of
 from shared.service import Now
@@ -59,9 +60,7 @@ async def report_incident(request: Request, incident: IncidentIn, session: Sessi
         runtime = request.app.state.runtime
         answer = await save_incidents(session, Checked({0: incident}), caller, runtime, now)
         if answer.errors:
-            first = answer.errors[0]
-            kind = Conflict if first.code == "conflict" else InvalidBody
-            raise kind(first.detail, pointer=first.pointer.removeprefix("/0") or None)
+            raise refusal(answer, corrected_by="PUT /incidents")
         return await _found(session, identifier(incident.registry or runtime.settings.city, incident.number), caller)
 
     return await once(work, status=201)
