@@ -31,6 +31,8 @@ FAIR_S = 0.5
 """A timeout counts against the source only if it had at least this long,"""
 ALIVE_S = 5.0
 """and only if the source has answered nothing at all for so long: a heavy question must not shut it for light ones."""
+_SPARE = 4
+"""Connections for what insists."""
 MIB = 1024 * 1024
 httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = MIB  # streams: 64 KiB at a time cost more than all that is done with them
 _STALE = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError)
@@ -51,6 +53,8 @@ class Answer:
 class Gate:
     """What is remembered of one source between calls."""
 
+    http: httpx.AsyncClient
+    """Its connections."""
     answered: float = -ALIVE_S
     """When it last answered anything, on the clock of `time.monotonic`."""
     breaker: Breaker = field(default_factory=Breaker)
@@ -89,13 +93,14 @@ class SourceClient:
         self, *, private_addresses: bool = True, transport: httpx.AsyncBaseTransport | None = None, guard: Callable[[str], None] = lambda _: None
     ) -> None:
         """`guard` raises the `SourceFailure` of a source that must be sent nothing; calls that insist pass it."""
-        limits = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=30)
-        self._http = httpx.AsyncClient(timeout=None, limits=limits, follow_redirects=False, trust_env=False, transport=transport)
-        self._private, self._guard = private_addresses, guard
+        self._transport, self._private, self._guard = transport, private_addresses, guard
+        self._trusted = httpx.create_ssl_context(trust_env=False)
         self._gates: dict[str, Gate] = {}
+        self._forgotten: set[asyncio.Task[None]] = set()
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        gates, self._gates = self._gates, {}
+        await asyncio.gather(*(gate.http.aclose() for gate in gates.values()), *self._forgotten)
 
     def circuit(self, source: str) -> State:
         """State of a source's circuit breaker."""
@@ -107,7 +112,10 @@ class SourceClient:
 
     def forget(self, source: str) -> None:
         """A source that is no longer asked."""
-        self._gates.pop(source, None)
+        if gate := self._gates.pop(source, None):
+            closing = asyncio.get_running_loop().create_task(gate.http.aclose())
+            self._forgotten.add(closing)
+            closing.add_done_callback(self._forgotten.discard)
 
     async def ask(
         self,
@@ -134,7 +142,7 @@ class SourceClient:
         if json is not None:
             sent["Content-Type"] = "application/json"
         body = content if json is None else orjson.dumps(json)
-        request = self._http.build_request(method, url, params=list(params) or None, content=body, headers=sent)
+        request = self._gate(source).http.build_request(method, url, params=list(params) or None, content=body, headers=sent)
         async with self._admitted(source, passage, insist):
             started = time.monotonic()
             status, answered, content = await self._send(source, request, limit_bytes)
@@ -163,8 +171,8 @@ class SourceClient:
         sent = {"Accept-Encoding": "identity", **passage.headers(), **_tracing(), **(headers or {})}
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
-        request = self._http.build_request("GET", url, params=list(params) or None, headers=sent)
         gate = self._gate(source)
+        request = gate.http.build_request("GET", url, params=list(params) or None, headers=sent)
         if gate.streams >= STREAMS_AT_ONCE:
             raise SourceBusy(f"{STREAMS_AT_ONCE} streams from {source} are under way.")
         gate.streams += 1
@@ -180,7 +188,7 @@ class SourceClient:
         try:
             if not self._private:
                 await _pin_public_address(request)
-            response = await self._open(request)
+            response = await self._open(source, request)
             held.push_async_callback(response.aclose)
             if response.status_code != 200:
                 raise _not_ok(source, response.status_code, await _bounded(source, response, MIB))
@@ -221,7 +229,7 @@ class SourceClient:
         try:
             if not self._private:
                 await _pin_public_address(request)
-            response = await self._open(request)
+            response = await self._open(source, request)
             try:
                 return response.status_code, response.headers, await _bounded(source, response, limit_bytes)
             finally:
@@ -229,14 +237,23 @@ class SourceClient:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
             raise SourceFailure(f"{source} cannot be reached or broke off: {type(error).__name__}.") from error
 
-    async def _open(self, request: httpx.Request) -> httpx.Response:
+    async def _open(self, source: str, request: httpx.Request) -> httpx.Response:
+        http = self._gate(source).http
         try:
-            return await self._http.send(request, stream=True)
+            return await http.send(request, stream=True)
         except _STALE:
-            return await self._http.send(request, stream=True)
+            return await http.send(request, stream=True)
 
     def _gate(self, source: str) -> Gate:
-        return self._gates.setdefault(source, Gate())
+        if source not in self._gates:
+            self._gates[source] = Gate(self._connections())
+        return self._gates[source]
+
+    def _connections(self) -> httpx.AsyncClient:
+        """To one source. With a pool for all, each call looked at the connections of all."""
+        limits = httpx.Limits(max_connections=AT_ONCE + STREAMS_AT_ONCE + _SPARE, max_keepalive_connections=AT_ONCE, keepalive_expiry=30)
+        transport = self._transport or httpx.AsyncHTTPTransport(verify=self._trusted, limits=limits, trust_env=False)
+        return httpx.AsyncClient(timeout=None, follow_redirects=False, trust_env=False, transport=transport)
 
 
 async def _bounded(source: str, response: httpx.Response, limit_bytes: int) -> bytes:

@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from shared.datasets.answers import CACHE, Asked, items_answer, now_text
+from shared.datasets.bulk_blocks import block_statement, rows_of
 from shared.datasets.bulk_forms import Stream, closed, encoded
 from shared.datasets.bulk_rows import Layout, Shape
 from shared.datasets.bulk_sql import as_text, rows_statement
@@ -87,12 +88,14 @@ async def stream_answer(asked: Asked, query: RecordQuery) -> Response:
     passage = arriving(asked.request, settings.audience, wanted_s=settings.stream_timeout_s, most_s=settings.stream_timeout_s)
     seen = await _view(asked, query)
     layout = Layout.of(seen, query.chosen(), shape_of(asked.request, form))
-    statement = as_text(rows_statement(seen, query, layout.read))
+    single = as_text(rows_statement(seen, query, layout.read))
+    blocks = await block_statement(asked.connection, seen, query, layout.read, single)
     await asked.connection.close()  # the stream has a connection of its own
     about: dict[str, Any] = {"dataset": asked.dataset.id, "timeStamp": now_text(), **({"known_at": seen.known_at} if seen.known_at else {})}
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(runtime.bulk.admitted(HUB_WAITS_S if asked.caller.actor else 0.0))
-        rows = await stack.enter_async_context(runtime.bulk.reading(statement))
+        arrived = await stack.enter_async_context(runtime.bulk.reading(blocks or single))
+        rows = rows_of(layout.read, arrived) if blocks else arrived
         stream = Stream(layout.schema, shaped(layout, rows), about)
         return StreamedAnswer(
             encoded(stream, form, swapped=query.swapped),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import orjson
@@ -22,7 +22,7 @@ _BATCH, _SCHEMA = 3, 1
 """Kinds of message (Arrow `Message.fbs`, union MessageHeader)."""
 
 
-async def messages(source: str, pieces: AsyncIterator[bytes], patience_s: float) -> AsyncIterator[bytes]:
+async def messages(source: str, pieces: AsyncIterator[bytes], patience_s: float) -> AsyncIterator[bytes | bytearray]:
     """The encapsulated messages of an IPC stream, each whole; `SourceUnsound` for anything else, also for an end without the end mark.
 
     `SourceTimeout` if one message takes longer than `patience_s`: a source that drips must not keep the others' rows for ever.
@@ -40,10 +40,14 @@ async def messages(source: str, pieces: AsyncIterator[bytes], patience_s: float)
                 return
             if len(held) - start < length:
                 break
+            if length == len(held):
+                yield held
+                held, start = bytearray(), 0
+                break
             yield bytes(memoryview(held)[start : start + length])
             start += length
         del held[:start]
-        waited = 0.0 if start else waited + time.monotonic() - began
+        waited = waited + time.monotonic() - began if held and not start else 0.0
         if waited > patience_s:
             raise SourceTimeout(f"{source} did not send a whole batch within {patience_s:g} s.")
     raise SourceUnsound(f"{source} broke off: its rows have no end mark.")
@@ -83,6 +87,12 @@ def _body(head: bytes) -> int:
     return int(struct.unpack_from("<q", head, body_at)[0]) if body_at else 0
 
 
+def _has_metadata(message: bytes | bytearray) -> bool:
+    """Whether a message that has been looked at says more than its rows."""
+    head = bytes(message[8 : 8 + int(struct.unpack_from("<i", message, 4)[0])])
+    return bool(_field(head, _table(head, 0), 4))
+
+
 def _table(head: bytes, at: int) -> int:
     """Where the table is that the offset at a place points to."""
     place = at + int(struct.unpack_from("<I", head, at)[0])
@@ -111,13 +121,13 @@ class Arrival:
         self.about: dict[str, Any] = {}
         self.said: dict[str, Any] = {}
         self._messages = messages(source, pieces, patience_s)
-        self._head = b""
+        self._head, self._schema = b"", pa.schema([])
 
     async def begin(self) -> None:
         """Read the schema. A column that the source does not have is null in all its rows; one of another type is not believed."""
-        self._head = await anext(self._messages)
+        self._head = bytes(await anext(self._messages))
         try:
-            schema = pa.ipc.read_schema(pa.py_buffer(self._head))
+            self._schema = schema = pa.ipc.read_schema(pa.py_buffer(self._head))
             names = schema.names
         except (pa.ArrowException, ValueError, OSError) as error:
             raise SourceUnsound(f"{self.source} sent a schema that cannot be read.") from error
@@ -141,14 +151,20 @@ class Arrival:
         if self.said.get("numberReturned") != rows:
             raise SourceUnsound(f"{self.source} sent {rows} rows, and does not say at the end that these are all.")
 
-    def _read(self, message: bytes) -> pa.RecordBatch:
+    def _read(self, message: bytes | bytearray) -> pa.RecordBatch:
+        metadata: Mapping[bytes, bytes] | None = None
         try:
-            with pa.ipc.open_stream(pa.py_buffer(self._head + message)) as reader:
-                batch, metadata = reader.read_next_batch_with_custom_metadata()
+            if _has_metadata(message):
+                with pa.ipc.open_stream(pa.py_buffer(self._head + message)) as reader:
+                    batch, metadata = reader.read_next_batch_with_custom_metadata()
+            else:
+                batch = pa.ipc.read_record_batch(pa.py_buffer(message), self._schema)
             batch.validate(full=True)
         except (pa.ArrowException, ValueError, OSError, StopIteration) as error:
             raise SourceUnsound(f"{self.source} sent rows that cannot be read: {str(error)[:200]}") from error
         self.said |= _json((metadata or {}).get(b"liandong"))
+        if batch.schema.equals(self.expected):
+            return batch
         names = set(batch.schema.names)
         columns = [batch.column(field.name) if field.name in names else pa.nulls(batch.num_rows, field.type) for field in self.expected]
         return pa.RecordBatch.from_arrays(columns, schema=self.expected)

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from services.hub.federation.ask import target
@@ -102,7 +103,8 @@ async def _batches(union: Union, schema: pa.Schema) -> AsyncGenerator[pa.RecordB
             columns = []
             for field in schema:
                 if field.name == SOURCE:
-                    columns.append(pa.array(names, pa.string()).take(pa.array(owners)))
+                    whose = np.full(rows.num_rows, owners) if isinstance(owners, int) else owners
+                    columns.append(pa.array(names, pa.string()).take(pa.array(whose)))
                 else:
                     columns.append(rows.column(field.name if field.name in rows.schema.names else f"_{field.name}"))
             yield pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -35,8 +35,8 @@ from shared.passage import Passage
 from shared.service import Runtime
 from shared.source_failures import SourceFailure
 
-Part = tuple[pa.RecordBatch, np.ndarray]
-"""Rows, and for each the position of its source."""
+Part = tuple[pa.RecordBatch, np.ndarray | int]
+"""Rows, and for each the position of its source, or the one that they all come from."""
 
 
 @dataclass(slots=True)
@@ -84,9 +84,12 @@ class Union:
         try:
             async with aclosing(self._sorted() if self.wanted.order else self._as_they_come()) as parts:
                 async for batch, owners in parts:
-                    batch, owners = (batch, owners) if left is None else (batch.slice(0, left), owners[:left])  # noqa: PLW2901
-                    for found, count in zip(self.opened, np.bincount(owners, minlength=len(self.opened)), strict=True):
-                        found.rows += int(count)
+                    batch, owners = (batch, owners) if left is None else _first(batch, owners, left)  # noqa: PLW2901
+                    if isinstance(owners, int):
+                        self.opened[owners].rows += batch.num_rows
+                    else:
+                        for found, count in zip(self.opened, np.bincount(owners, minlength=len(self.opened)), strict=True):
+                            found.rows += int(count)
                     left = None if left is None else left - batch.num_rows
                     yield batch, owners
                     if left == 0:
@@ -116,7 +119,7 @@ class Union:
             while going:
                 number, batch = await queue.get()
                 if batch is not None:
-                    yield batch, np.full(batch.num_rows, number)
+                    yield batch, number
                     continue
                 going -= 1
                 if failure := self.opened[number].failure:
@@ -145,6 +148,10 @@ class Union:
             runs = [Run(number, found.source.name, waiting(number)) for number, found in enumerate(self.opened)]
             async for part in interleave(runs, self.wanted.order, failed):
                 yield part
+
+
+def _first(batch: pa.RecordBatch, owners: np.ndarray | int, most: int) -> Part:
+    return batch.slice(0, most), owners if isinstance(owners, int) else owners[:most]
 
 
 def _once(opened: Sequence[Opened]) -> tuple[list[Opened], list[SourceAnswer]]:

@@ -32,6 +32,8 @@ START_S = 20.0
 _WATCH_S = 0.25
 MOST_FRAME = 32 * 2**20
 """Bytes; the process sends less at a time."""
+WAY_BYTES = 2**20
+"""Bytes that may be on their way into a process, as far as the system allows."""
 READERS = 2
 """Statements read and planned at once: they need the interpreter for up to two seconds, and leave the threads that others need alone."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -129,6 +131,7 @@ class Workers:
         try:
             for sock in ours:
                 sock.setblocking(False)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, WAY_BYTES)
             self._hand_over(theirs)
             content = json.dumps(wanted).encode()
             await asyncio.get_running_loop().sock_sendall(job.talk, struct.pack("!I", len(content)) + content)

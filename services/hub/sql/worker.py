@@ -228,19 +228,18 @@ def _send(talk: socket.socket, kind: bytes, content: Any) -> None:
 class _Incoming:
     """A socket as a file that gives what was asked for in one piece, each byte copied once."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket, self.closed = sock, False
+    def __init__(self, sock: socket.socket, pa: Any) -> None:
+        self._socket, self._pa, self.closed = sock, pa, False
 
-    def read(self, size: int) -> bytearray:
-        piece = bytearray(size)
-        view, got = memoryview(piece), 0
+    def read(self, size: int) -> Any:
+        piece = self._pa.allocate_buffer(size)
+        view, got = memoryview(piece).cast("B"), 0
         while got < size:
             came = self._socket.recv_into(view[got:], size - got, socket.MSG_WAITALL)
             if not came:
                 break
             got += came
-        view.release()
-        return piece if got == size else piece[:got]
+        return piece if got == size else piece.slice(0, got)
 
     def close(self) -> None:
         self.closed = True
@@ -261,7 +260,7 @@ class _Source:
 
     def _take(self) -> None:
         try:
-            with self._pa.ipc.open_stream(self._pa.PythonFile(_Incoming(self._socket), mode="r")) as stream:
+            with self._pa.ipc.open_stream(self._pa.PythonFile(_Incoming(self._socket, self._pa), mode="r")) as stream:
                 with self._change:
                     self.schema = stream.schema
                     self._change.notify_all()
