@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -45,15 +46,13 @@ class Answer:
 
     def to_pandas(self, **options: Any) -> pd.DataFrame:
         """A DataFrame; `options` are those of `pyarrow.Table.to_pandas`."""
+        _load("pandas")
         found: pd.DataFrame = self.table.to_pandas(**options)
         return found
 
     def to_polars(self) -> pl.DataFrame:
-        import polars
-
-        made = polars.from_arrow(self.table)
-        assert isinstance(made, polars.DataFrame)
-        return made
+        found: pl.DataFrame = _load("polars").from_arrow(self.table)
+        return found
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self.rows)
@@ -73,6 +72,14 @@ class Answer:
         body = "".join("<tr>" + "".join(f"<td>{html.escape(str(value))}</td>" for value in row.values()) + "</tr>" for row in shown)
         more = f"<p>… {len(self) - len(shown):,} more rows</p>" if len(self) > len(shown) else ""
         return f"<p>{html.escape(str(self.coverage))}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def _load(library: str) -> Any:
+    try:
+        return importlib.import_module(library)
+    except ModuleNotFoundError as error:
+        told = f"{library} is not installed: `make install-dev` in Liandong's folder, or `pip install {library}`. `.rows` and `.to_arrow()` do without."
+        raise ModuleNotFoundError(told, name=library) from error
 
 
 def answer_of(content: bytes) -> Answer:

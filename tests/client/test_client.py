@@ -11,9 +11,12 @@ from typing import Any
 
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from liandong import AsyncClient, Client, IncompleteAnswer, InvalidQuestion, NotSignedIn, NotThere, SourcesFailed
+from liandong.answers import Answer
+from liandong.coverage import Coverage
 from ops.services import ROOT
 from tests.city import City
 from tests.client.asking import Asking
@@ -165,3 +168,12 @@ def test_it_loads_nothing_of_the_city_and_no_table_library_before_it_is_asked() 
 
 def _form(credentials: dict[str, str]) -> dict[str, str]:
     return {"client_id": credentials["client_id"], "client_secret": credentials["client_secret"]}
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_library_that_is_not_there_is_named_with_what_to_do(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    answer = Answer(pa.table({"n": [1]}), Coverage.of({"complete": True}))
+    with pytest.raises(ModuleNotFoundError, match=f"make install-dev.*pip install {library}"):
+        getattr(answer, f"to_{library}")()
+    assert answer.rows == [{"n": 1}]
