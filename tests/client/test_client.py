@@ -172,8 +172,9 @@ def _form(credentials: dict[str, str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_a_library_that_is_not_there_is_named_with_what_to_do(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, library, None)
     answer = Answer(pa.table({"n": [1]}), Coverage.of({"complete": True}))
-    with pytest.raises(ModuleNotFoundError, match=f"make install-dev.*pip install {library}"):
-        getattr(answer, f"to_{library}")()
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, library, None)
+        with pytest.raises(ModuleNotFoundError, match=f"make install-dev.*pip install {library}"):
+            getattr(answer, f"to_{library}")()
     assert answer.rows == [{"n": 1}]
