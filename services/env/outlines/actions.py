@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.env.models import outlines
@@ -21,6 +21,27 @@ from shared.outbox.record import record_all
 
 WIND = frozenset({"wind_speed", "wind_direction"})
 _KNOWN = ("site", "substance", "un", "name_zh", "name_en", "rate_kg_s", "amount_kg", "began_at", "lon", "lat", "area")
+_COMPUTED = (
+    *("method", "source", "valid", "isolation_m", "protective_m", "wind_from_deg", "wind_speed_m_s", "wind_station", "wind_at"),
+    *("stability", "notes", "geometry", "extent", "computed_at"),
+)
+
+
+def _first_or_newer() -> Insert:
+    """The first outline of a release, or that of a newer report of it, as the next revision; one whose release has ended stays."""
+    given = ("release_revision", *_KNOWN, *_COMPUTED, "recorded_by")
+    first = insert(outlines).values(revision=1, **{name: bindparam(name) for name in ("release", *given)})
+    excluded = first.excluded
+    return first.on_conflict_do_update(
+        index_elements=["release"],
+        set_={name: excluded[name] for name in given} | {"revision": outlines.c.revision + 1},
+        where=(outlines.c.release_revision < excluded.release_revision) & outlines.c.lifted_at.is_(None),
+    )
+
+
+_ANSWER = _first_or_newer().returning(outlines.c.revision)
+"""Made once: a crew waits for the outline."""
+_FOLLOW = update(outlines).where(outlines.c.release == bindparam("known")).values({name: bindparam(name) for name in ("revision", *_COMPUTED)})
 
 
 async def answer(session: AsyncSession, event: ReleaseReported, recorded_by: str, now: datetime) -> None:
@@ -31,21 +52,12 @@ async def answer(session: AsyncSession, event: ReleaseReported, recorded_by: str
     escape = Escape(event.release, event.substance, event.un, event.rate_kg_s, event.amount_kg, event.lon, event.lat)
     made = outlines_of(escape, wind, max(event.began_at, now))
     given = {"release": event.release, "release_revision": event.revision, **known, "recorded_by": recorded_by}
-    first = insert(outlines).values(revision=1, **given, **_columns(made[0], now))
-    newer = first.on_conflict_do_update(
-        index_elements=["release"],
-        set_={name: first.excluded[name] for name in given if name != "release"}
-        | {name: first.excluded[name] for name in _columns(made[0], now)}
-        | {"revision": outlines.c.revision + 1},
-        where=(outlines.c.release_revision < first.excluded.release_revision) & outlines.c.lifted_at.is_(None),
-    )
-    revision = await session.scalar(newer.returning(outlines.c.revision))
+    revision = await session.scalar(_ANSWER, {**given, **_columns(made[0], now)})
     if revision is None:
         return
     if len(made) > 1:
-        await session.execute(update(outlines).where(outlines.c.release == event.release).values(revision=revision + 1, **_columns(made[1], now)))
-    row = {**given, **known}
-    record_all(session, [_event(row, outline, revision + place, now) for place, outline in enumerate(made)])
+        await (await session.connection()).execute(_FOLLOW, {"known": event.release, "revision": revision + 1, **_columns(made[1], now)})
+    record_all(session, [_event(given, outline, revision + place, now) for place, outline in enumerate(made)])
 
 
 async def follow_wind(session: AsyncSession, recorded_by: str, now: datetime) -> None:
@@ -64,8 +76,7 @@ async def follow_wind(session: AsyncSession, recorded_by: str, now: datetime) ->
     if not changed:
         return
     rows = [{"known": row["release"], "revision": row["revision"] + 1, "recorded_by": recorded_by, **_columns(newest, now)} for row, newest in changed]
-    change = update(outlines).where(outlines.c.release == bindparam("known")).values({name: bindparam(name) for name in rows[0] if name != "known"})
-    await (await session.connection()).execute(change, rows)
+    await (await session.connection()).execute(_FOLLOW.values(recorded_by=bindparam("recorded_by")), rows)
     record_all(session, [_event(dict(row), newest, row["revision"] + 1, now) for row, newest in changed])
 
 
