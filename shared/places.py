@@ -103,4 +103,9 @@ async def _located(
 
 def covers(caller: Caller, area: ColumnElement[str]) -> ColumnElement[bool]:
     """The condition that a recorded row lies in the caller's areas."""
-    return true() if caller.everywhere else or_(false(), *(func.left(area, len(prefix)) == prefix for prefix in caller.areas))
+    return lies_in(caller.areas, area)
+
+
+def lies_in(areas: Sequence[str], area: ColumnElement[str]) -> ColumnElement[bool]:
+    """The condition that a recorded row lies in areas, given as code prefixes; `*` is everywhere."""
+    return true() if "*" in areas else or_(false(), *(func.left(area, len(prefix)) == prefix for prefix in areas))

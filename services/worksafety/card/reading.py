@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import CTE, ColumnElement, Select, Table, Text, cast, func, literal, literal_column, select
+from sqlalchemy import CTE, ColumnElement, Double, Select, Table, Text, bindparam, cast, func, literal, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import NullType
 
-from services.worksafety.card.domain import EARTH_M, Around, around
+from services.worksafety.card.domain import EARTH_M, around
 from services.worksafety.models import enterprises, grades, inventories, outlines, releases, sites, substances, units
 from shared.caller import Caller
-from shared.places import covers
+from shared.places import lies_in
 
 MOST = 200
 """Most sites and most releases that a card lists, the nearest."""
+_LON, _LAT, _RADIUS, _WEST, _SOUTH, _EAST, _NORTH = (bindparam(name, type_=Double) for name in ("lon", "lat", "radius_m", "west", "south", "east", "north"))
 _SUBSTANCE = ("code", "cas", "un", "name_zh", "name_en", "classes", "guide", "dense_gas")
 _HELD = ("id", "site", "unit", "substance", "q_now", "q_design", "counted_at")
 _RELEASE = ("site", "substance", "un", "name_zh", "name_en", "rate_kg_s", "amount_kg", "began_at", "revision")
@@ -29,9 +32,9 @@ _OUTLINE = (
 
 async def near(connection: AsyncConnection, lon: float, lat: float, radius_m: float, caller: Caller) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Sites and open releases within the radius, nearest first, one more than `MOST` if there are more; in one query."""
-    lists = _lists(lon, lat, radius_m, caller)
-    row = (await connection.execute(_one_row(lists))).one()
-    found = {name: [dict(zip(rows.selected_columns.keys(), each, strict=True)) for each in row._mapping[name] or ()] for name, rows in lists.items()}
+    query, columns = _card(caller.areas)
+    row = (await connection.execute(query, _asked(lon, lat, radius_m))).one()
+    found = {name: [dict(zip(names, each, strict=True)) for each in row._mapping[name] or ()] for name, names in columns.items()}
     escaping = [release | {"outline": orjson.loads(release["outline"]) if release["outline"] else None} for release in found["releases"]]
     return put_together(found["sites"], found["units"], found["held"], found["substances"]), escaping
 
@@ -59,12 +62,23 @@ def card_query(lon: float, lat: float, radius_m: float, caller: Caller) -> Selec
 
     Flat lists, put together afterwards, and as rows, not JSON: that costs half as much as lists within lists.
     """
-    return _one_row(_lists(lon, lat, radius_m, caller))
+    return _card(caller.areas)[0].params(_asked(lon, lat, radius_m))
 
 
-def _lists(lon: float, lat: float, radius_m: float, caller: Caller) -> dict[str, Select[Any]]:
-    box = around(lon, lat, radius_m)
-    near_by = _sites(lon, lat, radius_m, box, caller)
+def _asked(lon: float, lat: float, radius_m: float) -> dict[str, float]:
+    return {"lon": lon, "lat": lat, "radius_m": radius_m, **asdict(around(lon, lat, radius_m))}
+
+
+@lru_cache(maxsize=100)
+def _card(areas: tuple[str, ...]) -> tuple[Select[Any], dict[str, list[str]]]:
+    """The query for callers of these areas, and the columns of its lists. To put it together takes longer than to run it."""
+    lists = _lists(areas)
+    query = select(*(_listed(rows, name) for name, rows in lists.items()))
+    return query, {name: list(rows.selected_columns.keys()) for name, rows in lists.items()}
+
+
+def _lists(areas: tuple[str, ...]) -> dict[str, Select[Any]]:
+    near_by = _sites(areas)
     owned = select(near_by, enterprises.c.name.label("enterprise_name")).outerjoin(enterprises, enterprises.c.id == near_by.c.enterprise)
     graded = select(units.c.site, units.c.id.label("unit"), units.c.name, units.c.kind, grades.c.grade, grades.c.r, grades.c.edition)
     graded = graded.join(near_by, units.c.site == near_by.c.id).outerjoin(grades, grades.c.unit == units.c.id)
@@ -75,12 +89,8 @@ def _lists(lon: float, lat: float, radius_m: float, caller: Caller) -> dict[str,
         "units": graded,
         "held": select(stored),
         "substances": known,
-        "releases": _releases(lon, lat, radius_m, box, caller),
+        "releases": _releases(areas),
     }
-
-
-def _one_row(lists: Mapping[str, Select[Any]]) -> Select[Any]:
-    return select(*(_listed(rows, name) for name, rows in lists.items()))
 
 
 def _listed(rows: Select[Any], name: str) -> ColumnElement[Any]:
@@ -89,38 +99,38 @@ def _listed(rows: Select[Any], name: str) -> ColumnElement[Any]:
     return select(func.array_agg(literal_column(row), type_=NullType())).select_from(rows.subquery(row)).scalar_subquery().label(name)
 
 
-def _within(table: Table, box: Around) -> ColumnElement[bool]:
-    corners = func.box(func.point(box.west, box.south), func.point(box.east, box.north))
+def _within(table: Table) -> ColumnElement[bool]:
+    corners = func.box(func.point(_WEST, _SOUTH), func.point(_EAST, _NORTH))
     return func.point(table.c.lon, table.c.lat).op("<@")(corners)
 
 
-def _distance(table: Table, lon: float, lat: float) -> ColumnElement[float]:
+def _distance(table: Table) -> ColumnElement[float]:
     """Haversine, metres."""
-    half = func.power(func.sind((table.c.lat - lat) / 2.0), 2) + func.power(func.sind((table.c.lon - lon) / 2.0), 2) * func.cosd(table.c.lat) * func.cosd(
-        literal(lat)
+    half = func.power(func.sind((table.c.lat - _LAT) / 2.0), 2) + func.power(func.sind((table.c.lon - _LON) / 2.0), 2) * func.cosd(table.c.lat) * func.cosd(
+        _LAT
     )
     return 2 * EARTH_M * func.asin(func.sqrt(func.least(half, 1)))
 
 
-def _sites(lon: float, lat: float, radius_m: float, box: Around, caller: Caller) -> CTE:
+def _sites(areas: tuple[str, ...]) -> CTE:
     columns = [sites.c[name] for name in ("id", "name", "enterprise", "exposed", "area", "lon", "lat")]
-    found = select(*columns, _distance(sites, lon, lat).label("distance_m")).where(_within(sites, box), covers(caller, sites.c.area)).subquery("found")
-    nearest = select(found).where(found.c.distance_m <= radius_m).order_by(found.c.distance_m, found.c.id).limit(MOST + 1)
+    found = select(*columns, _distance(sites).label("distance_m")).where(_within(sites), lies_in(areas, sites.c.area)).subquery("found")
+    nearest = select(found).where(found.c.distance_m <= _RADIUS).order_by(found.c.distance_m, found.c.id).limit(MOST + 1)
     return nearest.cte("near_by").prefix_with("MATERIALIZED")
 
 
-def _releases(lon: float, lat: float, radius_m: float, box: Around, caller: Caller) -> Select[Any]:
-    distance = _distance(releases, lon, lat).label("distance_m")
+def _releases(areas: tuple[str, ...]) -> Select[Any]:
+    distance = _distance(releases).label("distance_m")
     columns = [releases.c[name] for name in (*_RELEASE, "lon", "lat")]
     open_ones = select(releases.c.id.label("release"), *columns, distance).where(
-        releases.c.ended_at.is_(None), _within(releases, box), covers(caller, releases.c.area)
+        releases.c.ended_at.is_(None), _within(releases), lies_in(areas, releases.c.area)
     )
     found = open_ones.subquery("escaping")
     newest = select(*(outlines.c[name] for name in _OUTLINE)).where(outlines.c.release == found.c.release).correlate(found).lateral("newest")
     return (
         select(found, cast(func.to_json(literal_column("newest")), Text).label("outline"))
         .outerjoin(newest, literal(True))
-        .where(found.c.distance_m <= radius_m)
+        .where(found.c.distance_m <= _RADIUS)
         .order_by(found.c.distance_m, found.c.release)
         .limit(MOST + 1)
     )

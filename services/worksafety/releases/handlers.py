@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.worksafety.models import outlines
@@ -17,17 +17,23 @@ _LIFT = text("""
 """)
 
 
+def _newer() -> Insert:
+    kept = insert(outlines).values({name: bindparam(name) for name in ("release", "revision", *_TOLD, "recorded_by")})
+    excluded = kept.excluded
+    return kept.on_conflict_do_update(
+        index_elements=["release"],
+        set_={name: excluded[name] for name in ("revision", *_TOLD, "recorded_by")},
+        where=outlines.c.revision < excluded.revision,
+    )
+
+
+_KEEP = _newer()
+
+
 async def keep_outline(envelope: CloudEvent, event: Event | None, session: AsyncSession) -> None:
     """A newer revision takes the place of the kept one; an older one that comes late, or again, changes nothing."""
     assert isinstance(event, OutlineComputed)
-    told = {name: getattr(event, name) for name in ("release", "revision", *_TOLD)}
-    statement = insert(outlines).values(**told, recorded_by=envelope.source)
-    newer = statement.on_conflict_do_update(
-        index_elements=["release"],
-        set_={name: statement.excluded[name] for name in ("revision", *_TOLD, "recorded_by")},
-        where=outlines.c.revision < statement.excluded.revision,
-    )
-    await session.execute(newer)
+    await session.execute(_KEEP, {name: getattr(event, name) for name in ("release", "revision", *_TOLD)} | {"recorded_by": envelope.source})
 
 
 async def lift_outline(envelope: CloudEvent, event: Event | None, session: AsyncSession) -> None:
