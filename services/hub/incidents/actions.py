@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import Boolean, DateTime, Double, RowMapping, SmallInteger, Text, bindparam, insert, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from ulid import ULID
@@ -23,6 +24,31 @@ from shared.vocabulary import IncidentGrade
 
 ITSELF = "hub"
 """Who did what no person did."""
+_STATED = ("kind", "title_zh", "title_en", "area", "place", "commander", "un", "lon", "lat", "exercise", "grade", "grade_basis", "grade_reason", "opened_at")
+_OPEN = text(f"""
+    WITH joined AS (
+        INSERT INTO incident_subjects (regarding, incident, joined_by) SELECT :about, :id, :by WHERE :about IS NOT NULL
+        ON CONFLICT DO NOTHING RETURNING regarding
+    ), opened AS (
+        INSERT INTO incidents (id, {", ".join(_STATED)}, recorded_by) SELECT :id, {", ".join(f":{name}" for name in _STATED)}, :by
+        WHERE :about IS NULL OR EXISTS (SELECT FROM joined) RETURNING id, area
+    ), asked AS (
+        INSERT INTO tasks (id, incident, area, sector, what_zh, what_en, due_at, assigned_at, recorded_by)
+        SELECT given.id, opened.id, opened.area, given.sector, given.what_zh, given.what_en, given.due_at, :now, :by
+        FROM opened, unnest(:tasks, :sectors, :what_zh, :what_en, :due_at) AS given (id, sector, what_zh, what_en, due_at)
+    )
+    SELECT id FROM opened
+""").bindparams(
+    *(bindparam(name, type_=Text) for name in ("id", "by", "about", *_STATED[:7], "grade_basis", "grade_reason")),
+    *(bindparam(name, type_=ARRAY(Text)) for name in ("tasks", "sectors", "what_zh", "what_en")),
+    *(bindparam(name, type_=DateTime(timezone=True)) for name in ("now", "opened_at")),
+    bindparam("due_at", type_=ARRAY(DateTime(timezone=True))),
+    bindparam("lon", type_=Double),
+    bindparam("lat", type_=Double),
+    bindparam("exercise", type_=Boolean),
+    bindparam("grade", type_=SmallInteger),
+)
+"""All of it or, if the subject belongs to another incident, nothing: in one round trip, because a release is opened while its crews are sent."""
 _FIGURES = ("deaths", "serious_injuries", "loss_cny", "people_threatened")
 REASONS = {
     "provisional": "Provisional, by the people to be moved (national emergency plan for environmental incidents) or the toxicity of what escapes",
@@ -31,21 +57,23 @@ REASONS = {
 
 
 async def open_incident(session: AsyncSession, stated: Mapping[str, Any], about: str | None, by: str, now: datetime) -> str:
-    """Open an incident with the tasks of its plan; its id. `Conflict` if what it is about belongs to another incident already: then undo all."""
+    """Open an incident with the tasks of its plan; its id. `Conflict`, with nothing done, if what it is about belongs to another incident already."""
     incident = str(ULID())
     grade, basis = grade_by_rule(Figures(), stated.get("un"))
     graded = {"grade": int(grade), "grade_basis": basis, "grade_reason": REASONS[basis]} | {name: value for name, value in stated.items() if value is not None}
-    await session.execute(insert(incidents).values(id=incident, recorded_by=by, **graded))
-    if about is not None and not await join(session, incident, about, by):
-        raise Conflict(f"{about} belongs to an incident already.", pointer="/about")
-    scale, regarding = IncidentGrade(graded["grade"]), f"incidents/{incident}"
-    facts = {name: graded.get(name) for name in ("area", "kind", "lon", "lat", "opened_at")}
-    record(session, IncidentOpened(**facts, incident=incident, exercise=bool(graded.get("exercise")), about=about, incidentgrade=scale, regarding=regarding))
+    row = {**dict.fromkeys(_STATED), "exercise": False, **graded}
     planned = [
-        {"sector": task.sector, "what_zh": task.what.zh, "what_en": task.what.en, "due_at": graded["opened_at"] + task.within}
-        for task in PLANS.get(graded["kind"], ())
+        {"id": str(ULID()), "sector": task.sector, "what_zh": task.what.zh, "what_en": task.what.en, "due_at": row["opened_at"] + task.within}
+        for task in PLANS.get(row["kind"], ())
     ]
-    await assign(session, incident, graded["area"], planned, by, now)
+    tasks_of = {name: [task[name] for task in planned] for name in ("sector", "what_zh", "what_en", "due_at")}
+    given = {**row, "id": incident, "about": about, "by": by, "now": now, "tasks": [task["id"] for task in planned], "sectors": tasks_of.pop("sector")}
+    if await session.scalar(_OPEN, {**given, **tasks_of}) is None:
+        raise Conflict(f"{about} belongs to an incident already.", pointer="/about")
+    scale, regarding = IncidentGrade(row["grade"]), f"incidents/{incident}"
+    facts = {name: row[name] for name in ("area", "kind", "lon", "lat", "opened_at", "exercise")}
+    opened = IncidentOpened(**facts, incident=incident, about=about, incidentgrade=scale, regarding=regarding)
+    record_all(session, [opened, *_assigned(incident, row["area"], planned)])
     return incident
 
 
@@ -110,15 +138,17 @@ async def assign(session: AsyncSession, incident: str, area: str, wanted: Sequen
     rows = [{"id": str(ULID()), "incident": incident, "area": area, "assigned_at": now, "recorded_by": by, **task} for task in wanted]
     if rows:
         await session.execute(insert(tasks), rows)
-        told = [(row["id"], row["sector"], f"{row['what_zh']} / {row['what_en']}", row["due_at"]) for row in rows]
-        record_all(
-            session,
-            [
-                TaskAssigned(incident=incident, task=task, sector=sector, what=what, due_at=due_at, area=area, regarding=f"incidents/{incident}")
-                for task, sector, what, due_at in told
-            ],
-        )
+        record_all(session, _assigned(incident, area, rows))
     return [row["id"] for row in rows]
+
+
+def _assigned(incident: str, area: str, rows: Sequence[Mapping[str, Any]]) -> list[TaskAssigned]:
+    """What the sectors are told of their tasks."""
+    told = [(row["id"], row["sector"], f"{row['what_zh']} / {row['what_en']}", row["due_at"]) for row in rows]
+    return [
+        TaskAssigned(incident=incident, task=task, sector=sector, what=what, due_at=due_at, area=area, regarding=f"incidents/{incident}")
+        for task, sector, what, due_at in told
+    ]
 
 
 async def answer_task(session: AsyncSession, row: RowMapping, state: Any, note_text: str | None, by: str, now: datetime) -> None:

@@ -20,7 +20,7 @@ async def open_for_release(envelope: CloudEvent, event: Event | None, session: A
     """One incident for each release; repeated and revised reports find it there. One that was reported about an incident belongs to that."""
     assert isinstance(event, ReleaseReported)
     regarding = f"releases/{event.release}"
-    if await incident_of(session, regarding) is not None:
+    if event.revision > 1 and await incident_of(session, regarding) is not None:
         return
     if event.regarding and event.regarding.startswith("incidents/"):
         known = await session.scalar(select(incidents.c.id).where(incidents.c.id == event.regarding.partition("/")[2]))
@@ -37,9 +37,8 @@ async def open_for_release(envelope: CloudEvent, event: Event | None, session: A
         "un": event.un,
         "opened_at": envelope.time,
     }
-    with suppress(Conflict):  # an officer was quicker
-        async with session.begin_nested():
-            await open_incident(session, stated, regarding, ITSELF, datetime.now(UTC))
+    with suppress(Conflict):  # it is known, or an officer was quicker
+        await open_incident(session, stated, regarding, ITSELF, datetime.now(UTC))
 
 
 async def propose_closing(envelope: CloudEvent, event: Event | None, session: AsyncSession) -> None:
