@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.roads.closing import BadGeometry, closed_arcs
+from shared.roads.closing import BadGeometry, Masks, closed_arcs
 from shared.roads.encoding import MEDIA_TYPE, from_bytes, to_bytes
 from shared.roads.network import BadNetwork, Network, make_network
 from shared.roads.router import Isochrone, Route, Router, Vehicle
@@ -13,6 +13,7 @@ __all__ = [
     "BadGeometry",
     "BadNetwork",
     "Isochrone",
+    "Masks",
     "Network",
     "Route",
     "Router",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -35,6 +37,24 @@ def closed_arcs(network: Network, geometries: Iterable[Mapping[str, Any]]) -> Ma
         for part in shapely.get_parts(geometry_of(geometry)):
             closed |= _closed_by(network, part)
     return closed
+
+
+class Masks:
+    """Arcs that geometries close, remembered for those asked of lately: one outline is measured, closes roads and is driven around."""
+
+    def __init__(self, most: int = 64) -> None:
+        self._most, self._known = most, OrderedDict[tuple[str, bytes], Mask]()
+
+    def of(self, network: Network, geometry: Mapping[str, Any]) -> Mask:
+        """`closed_arcs` of one geometry; nobody may change it. Any thread may ask."""
+        key = (network.version, hashlib.blake2b(orjson.dumps(geometry, option=orjson.OPT_SORT_KEYS)).digest())
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = closed_arcs(network, (geometry,))
+            found.flags.writeable = False
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return found
 
 
 def geometry_of(geometry: Mapping[str, Any]) -> shapely.Geometry:

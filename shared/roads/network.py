@@ -74,6 +74,11 @@ class Network:
         return SearchOrder.of(self)
 
     @cached_property
+    def ends(self) -> NDArray[np.int64]:
+        """(a) One number for the two ends of each arc, rising: where the arcs between two nodes are."""
+        return self.tail.astype(np.int64) * self.nodes + self.head
+
+    @cached_property
     def boxes(self) -> Floats:
         """(4, a) Least and greatest longitude, least and greatest latitude of each arc's line."""
         return np.stack([*_extent(self, self.lon, self.line_lon), *_extent(self, self.lat, self.line_lat)])

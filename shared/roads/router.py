@@ -239,9 +239,8 @@ class Reach:
     def _arcs(self, way: list[int]) -> NDArray[np.intp]:
         """The soonest of the arcs between each two nodes of a way: open ones before closed ones."""
         network, router = self.router.network, self.router
-        key = network.tail.astype(np.int64) * network.nodes + network.head
         steps = np.asarray(way[:-1], np.int64) * network.nodes + np.asarray(way[1:], np.int64)
-        first, last = np.searchsorted(key, steps), np.searchsorted(key, steps, side="right")
+        first, last = np.searchsorted(network.ends, steps), np.searchsorted(network.ends, steps, side="right")
         if bool(np.all(last - first == 1)):
             return first
         cost = router.arc_seconds(self.vehicle) + np.where(router.closed, FARTHEST_S, 0.0)

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, func, literal, select, update
+import asyncpg
+from sqlalchemy import ColumnElement, Float, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.sql.dml import ReturningInsert
 
 from services.traffic.closures.schemas import ClosureIn, Revised
 from services.traffic.models import closures
@@ -77,18 +79,31 @@ async def found_closure(connection: AsyncSession | AsyncConnection, closure_id: 
     return found
 
 
+def _outlined() -> ReturningInsert[tuple[Any, ...]]:
+    changing = ("outline", "geometry", "extent", "arcs", "network", "recorded_by")
+    new: dict[str, Any] = {name: bindparam(name) for name in ("id", "reason", "release", "begins_at", "regarding", "area", *changing)}
+    merged = insert(closures).values(**new, revision=1)
+    newer = merged.on_conflict_do_update(
+        index_elements=["release"],
+        set_={name: merged.excluded[name] for name in changing} | {"revision": closures.c.revision + 1},
+        where=(closures.c.outline < merged.excluded.outline) & closures.c.ended_at.is_(None),
+    )
+    return newer.returning(*COLUMNS)
+
+
+_OUTLINED = _outlined()
+
+
 async def close_outline(session: AsyncSession, event: OutlineComputed, by: str) -> None:
     """One closure for each release, as large as its newest outline. An older outline, or one of a release that is over, changes nothing."""
     runtime: Runtime = session.info["runtime"]
-    measured = await _measured(runtime.own.roads, event.geometry)
-    changing = {"outline": event.revision, "geometry": event.geometry, "extent": _box(measured["box"])}
-    changing |= {"arcs": measured["arcs"], "network": measured["network"], "recorded_by": by}
-    new = {"id": f"release-{event.release}", "revision": 1, "reason": "release", "release": event.release, "begins_at": event.computed_at}
-    new |= {"regarding": event.regarding or f"releases/{event.release}", "area": event.area or runtime.settings.city[:4]}
-    merged = insert(closures).values(**new, **changing)
-    newer = (closures.c.outline < event.revision) & closures.c.ended_at.is_(None)
-    merged = merged.on_conflict_do_update(index_elements=["release"], set_={**changing, "revision": closures.c.revision + 1}, where=newer)
-    found = (await session.execute(merged.returning(*COLUMNS))).mappings().one_or_none()
+    roads: Roads = runtime.own.roads
+    measured = await asyncio.to_thread(_closing, await roads.first_network(), roads.masks, event.geometry)
+    west, south, east, north = measured["box"]
+    row = {"id": f"release-{event.release}", "reason": "release", "release": event.release, "begins_at": event.computed_at, "outline": event.revision}
+    row |= {"regarding": event.regarding or f"releases/{event.release}", "area": event.area or runtime.settings.city[:4], "geometry": event.geometry}
+    row |= {"extent": asyncpg.Box((east, north), (west, south)), "arcs": measured["arcs"], "network": measured["network"], "recorded_by": by}
+    found = (await session.execute(_OUTLINED, row)).mappings().one_or_none()
     if found is not None:
         _told(session, found, runtime)
 
@@ -135,23 +150,30 @@ def _refuse_unless_open(known: RowMapping) -> None:
 
 async def _measured(roads: Roads, geometry: Mapping[str, Any]) -> dict[str, Any]:
     """What a geometry closes on the network as last known, points of that, its box and its middle. Raises `InvalidBody`."""
-    return await asyncio.to_thread(_measure, await roads.first_network(), geometry)
+    return await asyncio.to_thread(_measure, await roads.first_network(), roads.masks, geometry)
 
 
-def _measure(network: Any, geometry: Mapping[str, Any]) -> dict[str, Any]:
+def _closing(network: Any, masks: Any, geometry: Mapping[str, Any]) -> dict[str, Any]:
     import shapely
 
-    from shared.roads import BadGeometry, closed_arcs
+    from shared.roads import BadGeometry
     from shared.roads.closing import geometry_of
 
     try:
         shape = geometry_of(geometry)
-        arcs = closed_arcs(network, [geometry]).nonzero()[0] if network is not None else ()
+        closed = masks.of(network, geometry).nonzero()[0] if network is not None else ()
     except BadGeometry as error:
         raise InvalidBody(str(error), pointer="/geometry") from error
-    middle = shapely.get_coordinates(shapely.point_on_surface(shape))[0].tolist()
-    found = {"arcs": len(arcs), "network": network.version if network is not None else None, "box": shapely.bounds(shape).tolist()}
-    return {**found, "middle": tuple(middle), "reached": _points_of(network, arcs)}
+    version = network.version if network is not None else None
+    return {"arcs": len(closed), "network": version, "box": shapely.bounds(shape).tolist(), "shape": shape, "closed": closed}
+
+
+def _measure(network: Any, masks: Any, geometry: Mapping[str, Any]) -> dict[str, Any]:
+    import shapely
+
+    found = _closing(network, masks, geometry)
+    middle = shapely.get_coordinates(shapely.point_on_surface(found["shape"]))[0].tolist()
+    return {**found, "middle": tuple(middle), "reached": _points_of(network, found["closed"])}
 
 
 def _points_of(network: Any, arcs: Any) -> list[tuple[float, float]]:

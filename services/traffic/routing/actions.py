@@ -24,12 +24,12 @@ async def travel_times(roads: RoadsNow, asked: TravelTimesIn) -> TravelTimesOut:
 
 
 def _travel_times(roads: RoadsNow, asked: TravelTimesIn) -> TravelTimesOut:
-    from shared.roads import BadGeometry, closed_arcs
+    from shared.roads import BadGeometry
 
     router = roads.router
     if asked.avoid is not None:
         try:
-            router = router.avoiding(closed_arcs(router.network, [asked.avoid.model_dump()]))
+            router = router.avoiding(roads.masks.of(router.network, asked.avoid.model_dump()))
         except BadGeometry as error:
             raise InvalidBody(str(error), pointer="/avoid") from error
     times: dict[str, float | None] = {}

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, ClassVar
 
 import structlog
-from sqlalchemy import or_, select, text
+from sqlalchemy import bindparam, or_, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +30,12 @@ _SPEEDS = text("""
     ) AS newest
     WHERE series.property = 'speed' AND series.lon IS NOT NULL
 """)
+_CHANGED = select(version_of(closures, networks).scalar_subquery(), select(networks.c.version).scalar_subquery())
+_NOT_OVER = (
+    select(closures.c.id, closures.c.revision, closures.c.reason, closures.c.area, closures.c.begins_at, closures.c.ends_at, closures.c.geometry)
+    .where(closures.c.ended_at.is_(None), closures.c.geometry.is_not(None), or_(closures.c.ends_at.is_(None), closures.c.ends_at > bindparam("now")))
+    .order_by(closures.c.id)
+)
 AT_MOST_S = 0.1
 """However much is committed, the roads are not built ahead more often than this; a question has them built in any case."""
 SPEEDS_HOLD = timedelta(minutes=15)
@@ -68,6 +75,8 @@ class RoadsNow:
     detectors: int
     """How many measured speeds went into it."""
     as_of: datetime
+    masks: Any
+    """`shared.roads.Masks`."""
 
 
 @dataclass(slots=True)
@@ -94,8 +103,14 @@ class Roads:
         self._runtime = runtime
         self._read = _Read()
         self._stale, self._lock, self._news = True, asyncio.Lock(), asyncio.Event()
-        self._masks: dict[tuple[str, str, int], Any] = {}
-        self._built: tuple[Any, RoadsNow] | None = None
+        self._built: tuple[Any, Any] | None = None
+
+    @cached_property
+    def masks(self) -> Any:
+        """What geometries close (`shared.roads.Masks`)."""
+        from shared.roads import Masks
+
+        return Masks()
 
     @property
     def network(self) -> Any:
@@ -131,8 +146,8 @@ class Roads:
             key = (read.network.version, read.speeds, tuple((closure.id, closure.revision) for closure in closed))
             if self._built is None or self._built[0] != key:
                 router = await asyncio.to_thread(self._build, closed)
-                self._built = key, RoadsNow(router, closed, len(read.speeds), read.as_of)
-            return RoadsNow(self._built[1].router, closed, len(read.speeds), read.as_of)
+                self._built = key, router
+            return RoadsNow(self._built[1], closed, len(read.speeds), read.as_of, self.masks)
 
     async def content(self) -> tuple[str, bytes]:
         """Version and bytes of the network in force. Raises `NoNetwork`."""
@@ -182,10 +197,10 @@ class Roads:
 
     async def _read_anew(self, connection: AsyncConnection) -> None:
         read, now = self._read, datetime.now(UTC)
-        change = await connection.scalar(version_of(closures, networks)) or 0
+        change, version = (await connection.execute(_CHANGED)).one()
         if change != read.change:
-            read.closures = await _not_over(connection, now)
-            await self._read_network(connection)
+            read.closures = tuple(Closed(*row) for row in await connection.execute(_NOT_OVER, {"now": now}))
+            await self._read_network(connection, version)
             read.change = change
         if time.monotonic() - read.speeds_at > self.speeds_s:
             found = await connection.execute(_SPEEDS, {"since": now - SPEEDS_HOLD, "now": now})
@@ -193,8 +208,7 @@ class Roads:
             read.speeds_at = time.monotonic()
         read.as_of = now
 
-    async def _read_network(self, connection: AsyncConnection) -> None:
-        version = await connection.scalar(select(networks.c.version))
+    async def _read_network(self, connection: AsyncConnection, version: str | None) -> None:
         if version == (self._read.network.version if self._read.network else None):
             return
         content = await connection.scalar(select(network_contents.c.content).where(network_contents.c.version == version))
@@ -202,23 +216,19 @@ class Roads:
             from shared.roads import from_bytes
 
             self._read.network, self._read.content = await asyncio.to_thread(from_bytes, content), content
-            self._masks.clear()
 
     def _build(self, closed: tuple[Closed, ...]) -> Any:
         """A router for these closures, warm: its first search has been made. Runs in a thread."""
-        from shared.roads import BadGeometry, Router, Speeds, closed_arcs
+        from shared.roads import BadGeometry, Router, Speeds
 
         network = self._read.network
-        masks = {}
+        every = None
         for closure in closed:
-            key = (network.version, closure.id, closure.revision)
             try:
-                masks[key] = self._masks[key] if key in self._masks else closed_arcs(network, [closure.geometry])
+                mask = self.masks.of(network, closure.geometry)
             except BadGeometry as error:  # checked when it came; a newer library may judge otherwise
                 _log.warning("closure not understood", closure=closure.id, error=str(error))
-        self._masks = masks
-        every = None
-        for mask in masks.values():
+                continue
             every = mask if every is None else every | mask
         router = Router(network, Speeds.near(network, self._read.speeds) if self._read.speeds else None, every)
         somewhere = (float(network.lon[0]), float(network.lat[0]))
@@ -244,9 +254,3 @@ async def hold(runtime: Runtime) -> AsyncIterator[Traffic]:
 async def keep_in_step(runtime: Runtime) -> None:
     """For `Service.tasks`."""
     await runtime.own.roads.run()
-
-
-async def _not_over(connection: AsyncConnection, now: datetime) -> tuple[Closed, ...]:
-    columns = (closures.c.id, closures.c.revision, closures.c.reason, closures.c.area, closures.c.begins_at, closures.c.ends_at, closures.c.geometry)
-    query = select(*columns).where(closures.c.ended_at.is_(None), closures.c.geometry.is_not(None), or_(closures.c.ends_at.is_(None), closures.c.ends_at > now))
-    return tuple(Closed(*row) for row in await connection.execute(query.order_by(closures.c.id)))

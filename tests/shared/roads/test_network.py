@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import shapely
 
-from shared.roads import BadGeometry, BadNetwork, Network, closed_arcs, from_bytes, make_network, to_bytes
+from shared.roads import BadGeometry, BadNetwork, Masks, Network, closed_arcs, from_bytes, make_network, to_bytes
 from shared.roads.closing import geometry_of
 from tests.shared.roads.grid import at, grid, square
 
@@ -116,3 +116,16 @@ def test_a_tangle_is_untangled_soon_or_refused() -> None:
     with pytest.raises(BadGeometry, match="crosses itself"):
         geometry_of(knot)
     assert time.monotonic() - begun < 5
+
+
+def test_what_a_geometry_closes_is_worked_out_once_for_each_network_whatever_the_order_of_its_members():
+    first, second, masks = grid(3), grid(4), Masks(most=2)
+    area = square(0.4, -0.5, 0.6, 0.5)
+    known = masks.of(first, area)
+    assert known.tolist() == closed_arcs(first, [area]).tolist()
+    assert masks.of(first, dict(reversed(area.items()))) is known
+    assert masks.of(second, area).tolist() == closed_arcs(second, [area]).tolist()
+    masks.of(first, square(50, 50, 60, 60))
+    assert masks.of(first, area) is not known, "the oldest is forgotten"
+    with pytest.raises(ValueError):
+        known[0] = not known[0]
