@@ -14,6 +14,7 @@ from ulid import ULID
 from services.fire.roads.client import Roads
 from shared.runtime import Runtime
 
+Question = Callable[[], Coroutine[Any, Any, Any]]
 AHEAD_S = 2.0
 AT_ONCE = 8
 """Incidents that one process looks at at the same time; each holds a connection for moments only."""
@@ -27,6 +28,19 @@ class Told:
     """The work's count of reasons after it."""
     release: Mapping[str, Any]
     """Columns of the release with their new values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What is asked when the report of a release came, while the handler writes."""
+
+    card: asyncio.Task[Any]
+    known: asyncio.Task[Any] | None
+    """What our own database knows (`services.fire.dispatch.reading.Known`), or None if it does not answer; of a first report only."""
+
+    @property
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        return [self.card, self.known] if self.known else [self.card]
 
 
 class News:
@@ -60,29 +74,42 @@ class Dispatcher:
         self.woken = asyncio.Event()
         self.freed = False
         """Whether a unit has become free since work was last claimed."""
-        self.ahead: dict[str, asyncio.Task[Any]] = {}
-        """Cards by release, asked for when its report came, while the handler writes."""
+        self.ahead: dict[str, Ahead] = {}
+        """By release."""
+        self._opened: dict[str, Any] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, News] = {}
 
-    def begin(self, incident: str, *, mine: bool, told: Told | None = None) -> None:
-        """Something new is wanted for an incident; `mine`: its claim is ours; `told`: all that is new, if the look need not read it again."""
-        if incident in self._news:
+    def begin(self, incident: str, *, mine: bool, told: Told | None = None, case: Any = None) -> None:
+        """Something new is wanted for an incident; `mine`: its claim is ours; `told`: all that is new, if the look need not read it again;
+        `case`: the whole, if it has just been opened (`services.fire.dispatch.reading.Case`).
+        """
+        if case is not None:
+            self._opened[incident] = case
+            self.news(incident)  # from now on all that is said is for the look that takes the case
+        elif incident in self._news:
             self._news[incident].tell(told)
         if mine:
             self.ready.add(incident)
             self.woken.set()
 
-    def ask_ahead(self, release: str, ask: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        """Begin to ask for the card of a release, unless many are asked for already; who does not take it within `AHEAD_S` asks anew."""
+    def take_opened(self, incident: str) -> Any:
+        """The case of an incident that has just been opened here and that nobody has looked at; None of all others."""
+        return self._opened.pop(incident, None)
+
+    def ask_ahead(self, release: str, card: Question, known: Question | None) -> None:
+        """Begin to ask for the card of a release and to read what is known, unless that is done for many already; who does not take it within
+        `AHEAD_S` asks anew.
+        """
         if len(self.ahead) >= AT_ONCE // 2 or release in self.ahead:
             return
-        task = self.ahead[release] = asyncio.create_task(ask())
-        asyncio.get_running_loop().call_later(AHEAD_S, self._forget, release, task)
+        ahead = self.ahead[release] = Ahead(asyncio.create_task(card()), asyncio.create_task(known()) if known else None)
+        asyncio.get_running_loop().call_later(AHEAD_S, self._forget, release, ahead)
 
-    def _forget(self, release: str, task: asyncio.Task[Any]) -> None:
-        task.cancel()
-        if self.ahead.get(release) is task:
+    def _forget(self, release: str, ahead: Ahead) -> None:
+        for task in ahead.tasks:
+            task.cancel()
+        if self.ahead.get(release) is ahead:
             del self.ahead[release]
 
     def unit_freed(self) -> None:
@@ -118,7 +145,7 @@ class Dispatcher:
 
     async def aclose(self) -> None:
         """End what is under way; whoever claims it next does it again."""
-        running = [*self._running.values(), *self.ahead.values()]
+        running = [*self._running.values(), *(task for ahead in self.ahead.values() for task in ahead.tasks)]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Text, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.fire.crews.domain import digest
@@ -19,12 +19,11 @@ from shared.runtime import Runtime
 _WRITE = text("""
     WITH next AS (UPDATE crew_counter SET position = position + 1 RETURNING position)
     INSERT INTO crew_messages (incident, revision, position, area, units, missing, digest, content, created_at)
-    SELECT :incident, :revision, next.position, :area, :units, :missing, :digest, :content, :now FROM next
+    SELECT :incident, :revision, next.position, :area, :units, :missing, :digest, CAST(:content AS jsonb), :now FROM next
 """).bindparams(
     bindparam("units", type_=ARRAY(Text)),
     bindparam("missing", type_=ARRAY(Text)),
-    bindparam("content", type_=JSONB),
-    *(bindparam(name, type_=Text) for name in ("incident", "area", "digest")),
+    *(bindparam(name, type_=Text) for name in ("incident", "area", "digest", "content")),
 )
 """The counter is locked until the commit, so positions become visible in their order."""
 
@@ -42,7 +41,7 @@ async def inform(session: AsyncSession, runtime: Runtime, case: Case, content: d
     missing = sorted({each["what"] for each in content["missing"]})
     told = {"incident": case.id, "area": case.incident["area"], "units": units, "missing": missing}
     content |= {"revision": revision, "created_at": now.isoformat()}
-    await session.execute(_WRITE, {**told, "revision": revision, "digest": said, "content": content, "now": now})
+    await session.execute(_WRITE, {**told, "revision": revision, "digest": said, "content": orjson.dumps(content).decode(), "now": now})
     record(session, CrewsInformed(**told, revision=revision, regarding=case.incident["regarding"]))
     terminals = runtime.own.terminals
     when_committed(session, lambda: terminals.told(units))

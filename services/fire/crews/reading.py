@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Select, any_, literal, select
+from sqlalchemy import BigInteger, Row, Select, Text, any_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.fire.crews.client import Card
@@ -17,7 +18,7 @@ from services.fire.models import crew_messages, units
 from services.fire.stations.schemas import HydrantNear
 from shared.caller import Caller
 from shared.errors import NotFound
-from shared.places import covers
+from shared.places import covers, lies_in
 from shared.vocabulary import DataGrade, Personal
 
 _INCIDENT = ("id", "kind", "priority", "area", "lon", "lat", "opened_at", "regarding")
@@ -114,8 +115,16 @@ async def found_message(session: AsyncSession, incident: str, revision: int | No
 
 async def messages_for(session: AsyncSession, unit: str, caller: Caller, after: int, limit: int) -> list[Row[*tuple[Any, ...]]]:
     """What a unit's terminal has not had yet, in the order in which it was said."""
-    query = select(crew_messages).where(crew_messages.c.position > after, literal(unit) == any_(crew_messages.c.units), covers(caller, crew_messages.c.area))
-    return list(await session.execute(query.order_by(crew_messages.c.position).limit(limit)))
+    asked = {"after": after, "unit": unit, "most": limit}
+    return list(await session.execute(_said_since(caller.areas), asked))
+
+
+@lru_cache(maxsize=100)
+def _said_since(areas: tuple[str, ...]) -> Messages:
+    """Put together once for terminals of the same areas: each looks whenever something was said."""
+    query = select(crew_messages).where(crew_messages.c.position > bindparam("after", type_=BigInteger), lies_in(areas, crew_messages.c.area))
+    query = query.where(bindparam("unit", type_=Text) == any_(crew_messages.c.units))
+    return query.order_by(crew_messages.c.position).limit(bindparam("most", type_=BigInteger))
 
 
 async def check_unit(session: AsyncSession, unit: str, caller: Caller) -> None:

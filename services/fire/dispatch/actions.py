@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Boolean, DateTime, Double, Integer, SmallInteger, Text, bindparam, func, literal, select, text, update
+from sqlalchemy import BigInteger, BindParameter, Boolean, DateTime, Double, Integer, Row, SmallInteger, Text, bindparam, func, literal, select, text, update
 from sqlalchemy import case as when
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from services.fire.calls.actions import identifier, sum_up
 from services.fire.calls.domain import GOOD, Response, summed_up
@@ -39,7 +40,7 @@ _WANT = text("""
         reroute = kept.reroute OR excluded.reroute, outline_until = coalesce(kept.outline_until, excluded.outline_until),
         claimed_by = CASE WHEN kept.claimed_until > clock_timestamp() THEN kept.claimed_by ELSE excluded.claimed_by END,
         claimed_until = CASE WHEN kept.claimed_until > clock_timestamp() THEN kept.claimed_until ELSE excluded.claimed_until END
-    RETURNING claimed_by = :me AS mine, wanted
+    RETURNING claimed_by = :me AS mine, kept.*
 """).bindparams(
     bindparam("needs", type_=JSONB(none_as_null=True)),
     *_typed("incident me", Text),
@@ -107,19 +108,46 @@ async def want(
     The process that says so also claims the work, unless another is at it: after the commit it begins at once.
     """
     dispatcher = runtime.own.dispatcher
-    values = {"incident": incident, "dispatch": dispatch, "needs": list(needs) if needs is not None else None, "reroute": reroute, "make": dispatch}
-    found = (await session.execute(_WANT, {**values, "patience_s": patience_s, "me": dispatcher.name, "lease_s": LEASE_S})).one_or_none()
+    found = await _want(session, runtime, incident, dispatch=dispatch, needs=needs, reroute=reroute, patience_s=patience_s)
     if found is not None:
         told = Told(found.wanted, release) if release else None
         when_committed(session, lambda: dispatcher.begin(incident, mine=found.mine, told=told))
 
 
+async def want_first(session: AsyncSession, runtime: Runtime, incident: Mapping[str, Any], release: Mapping[str, Any], patience_s: float) -> None:
+    """Want the first look at an incident that this transaction opened for a release, both given as rows: the look need not read them again."""
+    found = await _want(session, runtime, incident["id"], dispatch=True, patience_s=patience_s)
+    if found is not None:
+        work = {**found._mapping, "needs": None}
+        case = Case(incident, work, release, said=None, sent=(), left=(), patience_s=patience_s) if found.mine and found.wanted == 1 else None
+        when_committed(session, lambda: runtime.own.dispatcher.begin(incident["id"], mine=found.mine, case=case))
+
+
+async def _want(
+    session: AsyncSession,
+    runtime: Runtime,
+    incident: str,
+    *,
+    dispatch: bool,
+    needs: Sequence[dict[str, Any]] | None = None,
+    reroute: bool = False,
+    patience_s: float | None = None,
+) -> Row[*tuple[Any, ...]] | None:
+    values = {"incident": incident, "dispatch": dispatch, "needs": list(needs) if needs is not None else None, "reroute": reroute, "make": dispatch}
+    return (await session.execute(_WANT, {**values, "patience_s": patience_s, "me": runtime.own.dispatcher.name, "lease_s": LEASE_S})).one_or_none()
+
+
+_FREE = (
+    select(unit_status.c.unit)
+    .where(unit_status.c.unit == func.any(bindparam("names", type_=ARRAY(Text))), unit_status.c.state.in_(AVAILABLE), unit_status.c.incident.is_(None))
+    .order_by(unit_status.c.unit)
+    .with_for_update()
+)
+
+
 async def reserve(session: AsyncSession, names: Sequence[str]) -> set[str]:
     """Those of the units that can still be sent, locked until the transaction ends; all dispatches lock in one order."""
-    free = select(unit_status.c.unit).where(
-        unit_status.c.unit == func.any(literal(list(names), ARRAY(Text))), unit_status.c.state.in_(AVAILABLE), unit_status.c.incident.is_(None)
-    )
-    return set(await session.scalars(free.order_by(unit_status.c.unit).with_for_update()))
+    return set(await session.scalars(_FREE, {"names": list(names)}))
 
 
 async def send(session: AsyncSession, runtime: Runtime, case: Case, going: Sequence[Candidate], found: Travel, now: datetime) -> None:
@@ -151,18 +179,22 @@ async def send(session: AsyncSession, runtime: Runtime, case: Case, going: Seque
 
 async def served(session: AsyncSession, dispatcher_name: str, case: Case) -> bool | None:
     """Mark the work as done as far as `case` saw it; None if somebody else has taken it over; True if more was wanted meanwhile, which is then ours."""
-    more = incident_work.c.wanted > case.wanted
+    found: bool | None = await session.scalar(_SERVED, {"case": case.id, "me": dispatcher_name, "seen": case.wanted})
+    return found
+
+
+def _served() -> ReturningUpdate[tuple[bool]]:
+    more = incident_work.c.wanted > bindparam("seen", type_=BigInteger)
+    mine = (incident_work.c.incident == bindparam("case"), incident_work.c.claimed_by == bindparam("me"))
     values: dict[str, Any] = {
-        "served": case.wanted,
+        "served": bindparam("seen", type_=BigInteger),
         "dispatch": when((more, incident_work.c.dispatch), else_=literal(False)),
         "reroute": when((more, incident_work.c.reroute), else_=literal(False)),
         "attempts": incident_work.c.attempts + 1,
         "retry_at": None,
         "claimed_until": when((more, _soon(LEASE_S)), else_=None),
     }
-    mine = (incident_work.c.incident == case.id, incident_work.c.claimed_by == dispatcher_name)
-    found: bool | None = await session.scalar(update(incident_work).where(*mine).values(**values).returning(more))
-    return found
+    return update(incident_work).where(*mine).values(**values).returning(more)
 
 
 async def try_again(session: AsyncSession, incident: str, wait_s: float, *, short: bool) -> None:
@@ -186,3 +218,6 @@ async def claim_due(session: AsyncSession, dispatcher_name: str, *, retry_short:
 
 def _soon(seconds: float) -> Any:
     return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+
+
+_SERVED = _served()

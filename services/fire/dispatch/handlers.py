@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, select
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.fire.crews.client import ask_card
-from services.fire.dispatch.actions import want
-from services.fire.incidents.actions import Opening, conclude, open_or_join
+from services.fire.dispatch.actions import want, want_first
+from services.fire.dispatch.reading import RELEASE, Known, read_known
+from services.fire.incidents.actions import OPENING, Opening, conclude, open_or_join
 from services.fire.models import incidents, releases
 from shared.events.env import OutlineComputed, OutlineLifted
 from shared.events.model import CloudEvent, Event
@@ -21,22 +25,31 @@ PATIENCE_S = 0.3
 """How long the first message waits for the outline."""
 
 
+def _merge(columns: tuple[str, ...], revision: str, other: str) -> Insert:
+    """Keeps columns of a release beside what other events said of it, unless they are known as new or newer."""
+    kept = insert(releases).values({name: bindparam(name) for name in ("id", *columns, revision)} | {other: 0})
+    values = {name: kept.excluded[name] for name in (*columns, revision)}
+    return kept.on_conflict_do_update(index_elements=["id"], set_=values, where=releases.c[revision] < kept.excluded[revision])
+
+
+_INCIDENT = select(incidents.c.id).where(incidents.c.release == bindparam("id")).scalar_subquery().label("incident")
+_REPORTED = _merge(("report",), "revision", "outline_revision").returning(*releases.c, _INCIDENT, OPENING)
+_OUTLINED = _merge(("outline",), "outline_revision", "revision").returning(_INCIDENT)
+
+
 async def release_reported(envelope: CloudEvent, event: Event | None, session: AsyncSession) -> None:
     """Open an incident for the first report of a release and ask for units; later revisions are news for the crews."""
     assert isinstance(event, ReleaseReported)
     runtime: Runtime = session.info["runtime"]
-    runtime.own.dispatcher.ask_ahead(event.release, lambda: ask_card(runtime, event.lon, event.lat, patient=False))  # nobody waits for it here
-    values = {"report": event.data(), "revision": event.revision}
-    kept = insert(releases).values(id=event.release, outline_revision=0, **values)
-    newer = kept.on_conflict_do_update(index_elements=["id"], set_=values, where=releases.c.revision < event.revision)
-    known = select(incidents.c.id).where(incidents.c.release == event.release).scalar_subquery()
-    found = (await session.execute(newer.returning(known.label("incident")))).one_or_none()
+    card, known = partial(ask_card, runtime, event.lon, event.lat, patient=False), partial(_known, runtime, event.lon, event.lat)
+    runtime.own.dispatcher.ask_ahead(event.release, card, known if event.revision == 1 else None)  # nobody waits for them here
+    found = (await session.execute(_REPORTED, {"id": event.release, "report": event.data(), "revision": event.revision})).mappings().one_or_none()
     if found is None:
         return
-    incident: str | None = found.incident
+    incident, opened = found["incident"], None
     if incident is None:
         opening = Opening(
-            kind="hazmat",
+            kind=RELEASE,
             priority="emergency",
             at=envelope.time,
             area=event.area or await _area(runtime, event.lon, event.lat),
@@ -45,8 +58,20 @@ async def release_reported(envelope: CloudEvent, event: Event | None, session: A
             release=event.release,
             regarding=event.regarding or f"releases/{event.release}",
         )
-        incident = await open_or_join(session, opening, runtime.settings.audience)
-    await want(session, runtime, incident, dispatch=True, patience_s=PATIENCE_S)
+        incident, opened = await open_or_join(session, opening, runtime.settings.audience, locked=True)
+    if opened is not None:
+        await want_first(session, runtime, opened, {column.name: found[column.name] for column in releases.c}, PATIENCE_S)
+    else:
+        await want(session, runtime, incident, dispatch=True, patience_s=PATIENCE_S)
+
+
+async def _known(runtime: Runtime, lon: float, lat: float) -> Known | None:
+    """What is known around a release, for an incident that it opens."""
+    with suppress(SQLAlchemyError, OSError, TimeoutError):
+        async with runtime.sessions() as session:
+            await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+            return await read_known(session, RELEASE, (lon, lat), None, dispatch=True)
+    return None
 
 
 async def _area(runtime: Runtime, lon: float, lat: float) -> str:
@@ -77,10 +102,7 @@ async def outline_computed(_: CloudEvent, event: Event | None, session: AsyncSes
     """Keep the newest outline, whether the release is known yet or not; wake whoever waits for it."""
     assert isinstance(event, OutlineComputed)
     values = {"outline": event.data(), "outline_revision": event.revision}
-    kept = insert(releases).values(id=event.release, revision=0, **values)
-    newer = kept.on_conflict_do_update(index_elements=["id"], set_=values, where=releases.c.outline_revision < event.revision)
-    incident = select(incidents.c.id).where(incidents.c.release == event.release).scalar_subquery()
-    found = (await session.execute(newer.returning(incident.label("incident")))).one_or_none()
+    found = (await session.execute(_OUTLINED, {"id": event.release, **values})).one_or_none()
     if found is not None and found.incident is not None:
         await want(session, session.info["runtime"], found.incident, release=values)
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, or_, select, text
+import orjson
+from sqlalchemy import Boolean, ColumnElement, Double, FromClause, Select, Text, bindparam, cast, func, literal_column, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import NullType
 
 from services.fire.dispatch.domain import ONE_ENGINE, PLAN, Candidate, Need
 from services.fire.models import (
@@ -24,10 +26,16 @@ from services.fire.models import (
     units,
 )
 from services.fire.stations.domain import AVAILABLE
+from services.fire.stations.reading import around, hydrants_inside, nearest
+from services.fire.stations.schemas import HydrantNear
 
 FRESH_S = 600
 """A unit that drives is where it last said it was, if that is no longer ago; else it is taken to be at its station. Our own."""
 MOST_UNITS = 5_000
+HYDRANTS_M, HYDRANTS = 500, 5
+RELEASE = "hazmat"
+"""Kind of an incident that a release opens."""
+_HYDRANT = ("code", "kind", "flow_l_s", "lon", "lat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +118,32 @@ class Case:
         return self.incident["release"] is not None and self.said is None and not self.over and (known is None or known["outline"] is None)
 
 
+_PARTS: dict[str, FromClause] = {
+    "incidents": incidents,
+    "work": incident_work,
+    "releases": releases,
+    "said": select(crew_messages).where(crew_messages.c.incident == bindparam("incident")).order_by(crew_messages.c.revision.desc()).limit(1).subquery("said"),
+}
+_COLUMNS = [(name, column) for name, table in _PARTS.items() for column in table.c if column.name != "recorded_at"]
+_CASE = (
+    select(*(column.label(f"{name}__{column.name}") for name, column in _COLUMNS))
+    .add_columns(func.extract("epoch", incident_work.c.outline_until - func.clock_timestamp()).label("left_s"))
+    .join_from(incidents, incident_work, incident_work.c.incident == incidents.c.id)
+    .outerjoin(releases, releases.c.id == incidents.c.release)
+    .outerjoin(_PARTS["said"], _PARTS["said"].c.incident == incidents.c.id)
+    .where(incidents.c.id == bindparam("incident"))
+)
+
+
 async def read_case(session: AsyncSession, incident: str) -> Case | None:
     """The incident's case, or None if there is no work for it."""
-    latest = select(crew_messages).where(crew_messages.c.incident == incident).order_by(crew_messages.c.revision.desc()).limit(1).subquery("said")
-    patience = func.extract("epoch", incident_work.c.outline_until - func.clock_timestamp()).label("left_s")
-    parts = {"incidents": incidents, "work": incident_work, "releases": releases, "said": latest}
-    columns = [column.label(f"{name}__{column.name}") for name, table in parts.items() for column in table.c if column.name != "recorded_at"]
-    source = incidents.join(incident_work, incident_work.c.incident == incidents.c.id).outerjoin(releases, releases.c.id == incidents.c.release)
-    query = select(*columns, patience).select_from(source.outerjoin(latest, latest.c.incident == incidents.c.id)).where(incidents.c.id == incident)
-    row = (await session.execute(query)).mappings().one_or_none()
+    row = (await session.execute(_CASE, {"incident": incident})).one_or_none()
     if row is None:
         return None
-    cut = {name: {key.partition("__")[2]: value for key, value in row.items() if key.startswith(f"{name}__")} for name in parts}
-    sent, left = await _sent(session, incident)
+    cut: dict[str, dict[str, Any]] = {name: {} for name in _PARTS}
+    for (name, column), value in zip(_COLUMNS, row, strict=False):
+        cut[name][column.name] = value
+    sent, left = await _sent(session, incident) if cut["incidents"]["units"] else ([], [])
     return Case(
         incident=cut["incidents"],
         work=cut["work"],
@@ -130,7 +151,7 @@ async def read_case(session: AsyncSession, incident: str) -> Case | None:
         said=cut["said"] if cut["said"]["revision"] else None,
         sent=sent,
         left=left,
-        patience_s=max(0.0, float(row["left_s"] or 0.0)),
+        patience_s=max(0.0, float(row.left_s or 0.0)),
     )
 
 
@@ -146,48 +167,74 @@ _FRESH = (
 _WHERE = units.join(unit_status, unit_status.c.unit == units.c.code).outerjoin(unit_positions, _FRESH).outerjoin(stations, stations.c.code == units.c.station)
 
 
+_SENT = (
+    select(units.c.code, units.c.kind, units.c.capabilities, *_PLACED, assignments.c.on_scene_at, assignments.c.released_at)
+    .add_columns(assignments.c.travel_s, assignments.c.travel_times)
+    .select_from(_WHERE.join(assignments, assignments.c.unit == units.c.code))
+    .where(assignments.c.incident == bindparam("incident"))
+    .order_by(assignments.c.assigned_at, units.c.code)
+)
+
+
 async def _sent(session: AsyncSession, incident: str) -> tuple[list[Sent], list[Candidate]]:
-    query = (
-        select(units.c.code, units.c.kind, units.c.capabilities, *_PLACED, assignments.c.on_scene_at, assignments.c.released_at)
-        .add_columns(assignments.c.travel_s, assignments.c.travel_times)
-        .select_from(_WHERE.join(assignments, assignments.c.unit == units.c.code))
-        .where(assignments.c.incident == incident)
-        .order_by(assignments.c.assigned_at, units.c.code)
-    )
-    found = (await session.execute(query)).all()
+    found = (await session.execute(_SENT, {"incident": incident})).all()
     with_it = [Sent(_candidate(row), row.on_scene_at is not None, row.travel_s, row.travel_times) for row in found if row.released_at is None]
     present = {each.unit.unit for each in with_it}
     return with_it, list({one.unit: one for row in found if (one := _candidate(row)).unit not in present}.values())
-
-
-async def available_units(session: AsyncSession) -> list[Candidate]:
-    """Units that could be sent now, with the place from which they would set out."""
-    columns = (units.c.code, units.c.kind, units.c.capabilities, *_PLACED)
-    query = select(*columns).select_from(_WHERE).where(unit_status.c.state.in_(AVAILABLE), unit_status.c.incident.is_(None)).limit(MOST_UNITS)
-    return [_candidate(row) for row in await session.execute(query)]
 
 
 def _candidate(row: Any) -> Candidate:
     return Candidate(row.code, row.kind, frozenset(row.capabilities.split(",")), row.lon, row.lat)
 
 
-async def needs_of(session: AsyncSession, case: Case) -> Sequence[Need]:
-    """What is to be sent to an incident: what was asked for, else the city's plan, else ours."""
-    if case.work["needs"] is not None:
-        return [Need(tuple(each["unit_kinds"]), each["count"], each["capability"]) for each in case.work["needs"]]
-    return await plan_for(session, case.incident["kind"])
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What our own database tells before anybody is asked."""
 
-
-async def plan_for(session: AsyncSession, kind: str) -> Sequence[Need]:
-    query = select(response_plan).where(response_plan.c.incident_kind == kind).order_by(response_plan.c.position)
-    rows = (await session.execute(query)).mappings()
-    own = [Need(tuple(row["unit_kinds"]), row["count"], row["capability"]) for row in rows]
-    return own or PLAN.get(kind, ONE_ENGINE)
-
-
-async def closed_now(session: AsyncSession) -> list[Mapping[str, Any]]:
+    needs: Sequence[Need]
+    candidates: Sequence[Candidate]
+    """Units that could be sent now, with the place from which they would set out."""
+    hydrants: Sequence[HydrantNear]
+    closures: Sequence[Mapping[str, Any]]
     """Geometries of the closures that hold now, as far as traffic told of them."""
-    now = func.now()
-    holds = (closures.c.ended_at.is_(None), closures.c.geometry.is_not(None), or_(closures.c.begins_at.is_(None), closures.c.begins_at <= now))
-    query = select(closures.c.geometry).where(*holds, or_(closures.c.ends_at.is_(None), closures.c.ends_at > now))
-    return list(await session.scalars(query))
+
+
+def _lists() -> dict[str, Select[*tuple[Any, ...]]]:
+    """What `read_known` reads."""
+    holds = (closures.c.ended_at.is_(None), closures.c.geometry.is_not(None), or_(closures.c.begins_at.is_(None), closures.c.begins_at <= func.now()))
+    place = {name: bindparam(name, type_=Double) for name in ("lon", "lat", "west", "south", "east", "north")}
+    free = (bindparam("dispatch", type_=Boolean), unit_status.c.state.in_(AVAILABLE), unit_status.c.incident.is_(None))
+    plan = select(response_plan.c.unit_kinds, response_plan.c.count, response_plan.c.capability)
+    return {
+        "candidates": select(units.c.code, units.c.kind, units.c.capabilities, *_PLACED).select_from(_WHERE).where(*free).limit(MOST_UNITS),
+        "hydrants": hydrants_inside(place),
+        "plan": plan.where(response_plan.c.incident_kind == bindparam("kind", type_=Text)).order_by(response_plan.c.position),
+        "closed": select(cast(closures.c.geometry, Text)).where(*holds, or_(closures.c.ends_at.is_(None), closures.c.ends_at > func.now())),
+    }
+
+
+def _listed(rows: Select[*tuple[Any, ...]], name: str) -> ColumnElement[Any]:
+    """The rows of a query as an array of records, in one column."""
+    return select(func.array_agg(literal_column(name), type_=NullType())).select_from(rows.subquery(name)).scalar_subquery().label(name)
+
+
+_KNOWN = select(*(_listed(rows, name) for name, rows in _lists().items()))
+"""One statement, one round trip: a crew waits."""
+_NOWHERE = dict.fromkeys(("lon", "lat", "west", "south", "east", "north"))
+
+
+async def read_known(
+    session: AsyncSession, kind: str, point: tuple[float, float] | None, needs: Sequence[Mapping[str, Any]] | None, *, dispatch: bool
+) -> Known:
+    """What is to be sent to an incident (what was asked for, else the city's plan, else ours), who could go, what is near and what is closed."""
+    asked = {"kind": kind, "dispatch": dispatch, **(around(*point, HYDRANTS_M) if point else _NOWHERE)}
+    found = (await session.execute(_KNOWN, asked)).one()
+    near = [dict(zip(_HYDRANT, row, strict=True)) for row in found.hydrants or ()]
+    plan = found.plan or () if needs is None else [(each["unit_kinds"], each["count"], each["capability"]) for each in needs]
+    stated = [Need(tuple(kinds), count, capability) for kinds, count, capability in plan]
+    return Known(
+        needs=stated or (PLAN.get(kind, ONE_ENGINE) if needs is None else ()),
+        candidates=[Candidate(code, sort, frozenset(said.split(",")), lon, lat) for code, sort, said, lon, lat in found.candidates or ()],
+        hydrants=nearest(near, *point, within_m=HYDRANTS_M, limit=HYDRANTS) if point else (),
+        closures=[orjson.loads(geometry) for (geometry,) in found.closed or ()],
+    )

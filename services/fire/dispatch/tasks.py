@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import true
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,9 +20,8 @@ from services.fire.crews.reading import compose, inside_of
 from services.fire.dispatch.actions import LEASE_S, claim_due, give_back, reserve, send, served, try_again
 from services.fire.dispatch.client import OFF_ROAD, Place, Travel, travel
 from services.fire.dispatch.domain import Candidate, Need, choose, outstanding, staging, worth_asking
-from services.fire.dispatch.reading import Case, available_units, closed_now, needs_of, read_case
-from services.fire.state import News
-from services.fire.stations.reading import hydrants_near
+from services.fire.dispatch.reading import RELEASE, Case, Known, read_case, read_known
+from services.fire.state import Ahead, News
 from services.fire.stations.schemas import HydrantNear
 from shared.events.fire import UnitsDispatched
 from shared.outbox.record import record
@@ -35,19 +33,8 @@ JOB_S = LEASE_S - 1.0
 RETRY_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
 """When what was missing is tried again."""
 GIVE_UP = 60
-HYDRANTS_M, HYDRANTS = 500, 5
 _log = structlog.get_logger("dispatch")
 Closures = Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What our own database tells before anybody is asked."""
-
-    needs: Sequence[Need]
-    candidates: Sequence[Candidate]
-    hydrants: Sequence[HydrantNear]
-    closures: Closures
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +86,38 @@ async def look_at(runtime: Runtime, incident: str) -> None:
 async def _look(runtime: Runtime, incident: str) -> bool:
     """One look; whether another one is wanted at once. The card is asked for while everything else goes on."""
     news = runtime.own.dispatcher.news(incident)
-    async with runtime.sessions() as session:
-        await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})  # it reads only, each statement what is committed by then
-        case = await read_case(session, incident)
+    case: Case | None = runtime.own.dispatcher.take_opened(incident)
+    ahead = runtime.own.dispatcher.ahead.pop(case.incident["release"], None) if case else None
+    if case is None:
+        async with _reads(runtime) as session:
+            case = await read_case(session, incident)
         if case is None or case.settled:
             return False
-        card = asyncio.create_task(_card(runtime, case))
-        try:
-            known = await _read(session, case)
-            await session.commit()  # gives the connection back while others are asked
-            return await _conclude(runtime, *await _gather(runtime, case, known, card, news))
-        finally:
-            card.cancel()
+        ahead = runtime.own.dispatcher.ahead.pop(case.incident["release"], None)
+    card = ahead.card if ahead else asyncio.create_task(_card(runtime, case))
+    try:
+        known = await _known(runtime, case, ahead)
+        return await _conclude(runtime, *await _gather(runtime, case, known, card, news))
+    finally:
+        card.cancel()
 
 
-async def _read(session: AsyncSession, case: Case) -> Known:
-    hydrants = await hydrants_near(session, *case.point, true(), within_m=HYDRANTS_M, limit=HYDRANTS) if case.point else ()
-    candidates = await available_units(session) if case.work["dispatch"] else []
-    return Known(await needs_of(session, case), candidates, hydrants, await closed_now(session))
+@asynccontextmanager
+async def _reads(runtime: Runtime) -> AsyncIterator[AsyncSession]:
+    """A session that only reads, each statement what is committed by then."""
+    async with runtime.sessions() as session:
+        await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        yield session
+
+
+async def _known(runtime: Runtime, case: Case, ahead: Ahead | None) -> Known:
+    """What our own database tells: read ahead if nobody has been at the incident before."""
+    if ahead is not None and ahead.known is not None and case.incident["kind"] == RELEASE and not case.incident["units"] and case.work["needs"] is None:
+        found: Known | None = await ahead.known
+        if found is not None:
+            return found
+    async with _reads(runtime) as session:
+        return await read_known(session, case.incident["kind"], case.point, case.work["needs"], dispatch=case.work["dispatch"])
 
 
 async def _gather(runtime: Runtime, case: Case, known: Known, card: asyncio.Task[Card], news: News) -> tuple[Case, Gathered]:
@@ -145,9 +146,6 @@ async def _travel(runtime: Runtime, case: Case, asked: Sequence[Candidate], plac
 async def _card(runtime: Runtime, case: Case) -> Card:
     if case.point is None:
         return Card(None, "The incident has no place.")
-    if (ahead := runtime.own.dispatcher.ahead.pop(case.incident["release"], None)) is not None:
-        card: Card = await ahead
-        return card
     return await ask_card(runtime, *case.point, patient=case.patient)
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, select, text, update
+from sqlalchemy import RowMapping, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from ulid import ULID
@@ -23,8 +23,10 @@ from shared.places import covers
 from shared.runtime import Runtime
 
 _MOMENTS = ("en_route_at", "on_scene_at", "transport_at", "hospital_at", "available_at")
-_OPENING = text("SELECT pg_advisory_xact_lock(17993, 1)")
+OPENING = func.pg_advisory_xact_lock(17993, 1)
 """One after another: two calls about one event must find each other's incident."""
+_OPENING = select(OPENING)
+_OPEN = insert(incidents).returning(incidents)
 _LONGEST = timedelta(days=7)
 """A report belongs to no assignment that began longer ago."""
 
@@ -51,45 +53,56 @@ def opening_of(call: RowMapping) -> Opening:
     return Opening(**place, at=call["received_at"], call=call["id"], reference=_reference(call["registry"], call["incident"]))
 
 
-async def open_or_join(session: AsyncSession, opening: Opening, recorded_by: str) -> str:
-    """The incident of a call or release that has just been recorded: one that it joins by the rule of `domain.py`, or a new one.
+async def open_or_join(session: AsyncSession, opening: Opening, recorded_by: str, *, locked: bool = False) -> tuple[str, Mapping[str, Any] | None]:
+    """The incident of a call or release that has just been recorded: one that it joins by the rule of `domain.py`, or a new one, with its row.
 
-    An incident is about one release at most.
+    An incident is about one release at most. `locked`: an earlier statement of the transaction has called `OPENING`.
     """
-    await session.execute(_OPENING)
+    if not locked:
+        await session.execute(_OPENING)
     said = Reported(opening.kind, opening.at, opening.lon, opening.lat, opening.reference)
-    incident = nearest(said, await _open_near(session, opening)) or ""
+    incident, made = nearest(said, await _open_near(session, opening)) or "", None
     if incident:
         told: dict[str, Any] = {"release": opening.release, "regarding": opening.regarding} if opening.release else {}
         told |= {"calls": incidents.c.calls + 1, "call": func.coalesce(incidents.c.call, opening.call)} if opening.call else {}
         await session.execute(update(incidents).where(incidents.c.id == incident).values(**told, recorded_by=recorded_by))
     else:
-        incident = await _open(session, opening, recorded_by)
+        made = await _open(session, opening, recorded_by)
+        incident = made["id"]
     if opening.call:
         await session.execute(insert(incident_calls).values(call=opening.call, incident=incident))
-    return incident
+    return incident, made
 
 
-async def _open(session: AsyncSession, opening: Opening, recorded_by: str) -> str:
-    incident = str(ULID())
+async def _open(session: AsyncSession, opening: Opening, recorded_by: str) -> dict[str, Any]:
     row = {name: getattr(opening, name) for name in ("kind", "priority", "area", "lon", "lat", "call", "release", "regarding")}
-    values = {**row, "id": incident, "opened_at": opening.at, "calls": int(opening.call is not None), "state": "open", "recorded_by": recorded_by}
-    await session.execute(insert(incidents).values(values))
+    values = {**row, "id": str(ULID()), "opened_at": opening.at, "calls": int(opening.call is not None), "state": "open", "recorded_by": recorded_by}
+    made: dict[str, Any] = dict((await session.execute(_OPEN, values)).mappings().one())
     told = {name: row[name] for name in ("kind", "area", "lon", "lat", "regarding")}
-    record(session, IncidentOpened(incident=incident, opened_at=opening.at, **told))
-    return incident
+    record(session, IncidentOpened(incident=made["id"], opened_at=opening.at, **told))
+    return made
 
 
 async def _open_near(session: AsyncSession, opening: Opening) -> list[tuple[str, Reported]]:
     """Incidents that are open and may be meant: those of these minutes, and those of the registry's number."""
-    columns = (incidents.c.id, incidents.c.kind, incidents.c.opened_at, incidents.c.lon, incidents.c.lat, calls.c.registry, calls.c.incident)
-    fits: ColumnElement[bool] = incidents.c.opened_at.between(opening.at - JOIN_WITHIN, opening.at + JOIN_WITHIN)
-    if opening.reference is not None:
-        fits = or_(fits, and_(calls.c.registry == opening.reference[0], calls.c.incident == opening.reference[1]))
-    query = select(*columns).outerjoin(calls, calls.c.id == incidents.c.call).where(incidents.c.closed_at.is_(None), fits)
-    if opening.release is not None:
-        query = query.where(incidents.c.release.is_(None))
-    return [(row.id, Reported(row.kind, row.opened_at, row.lon, row.lat, _reference(row.registry, row.incident))) for row in await session.execute(query)]
+    registry, number = opening.reference or (None, None)
+    asked = {"from": opening.at - JOIN_WITHIN, "until": opening.at + JOIN_WITHIN, "registry": registry, "number": number}
+    found = await session.execute(_NEAR_RELEASE if opening.release is not None else _NEAR, asked)
+    return [(row.id, Reported(row.kind, row.opened_at, row.lon, row.lat, _reference(row.registry, row.incident))) for row in found]
+
+
+_NEAR = (
+    select(incidents.c.id, incidents.c.kind, incidents.c.opened_at, incidents.c.lon, incidents.c.lat, calls.c.registry, calls.c.incident)
+    .outerjoin(calls, calls.c.id == incidents.c.call)
+    .where(
+        incidents.c.closed_at.is_(None),
+        or_(
+            incidents.c.opened_at.between(bindparam("from"), bindparam("until")),
+            and_(calls.c.registry == bindparam("registry"), calls.c.incident == bindparam("number")),
+        ),
+    )
+)
+_NEAR_RELEASE = _NEAR.where(incidents.c.release.is_(None))
 
 
 def _reference(registry: str | None, number: str | None) -> tuple[str, str] | None:
