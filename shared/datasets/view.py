@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Enum, FromClause, String, and_, cast, false, func, or_, true
+from sqlalchemy import ColumnElement, Enum, FromClause, String, Table, and_, cast, false, func, or_, true
 from sqlalchemy import Text as Words
 
 from shared.caller import Caller
@@ -82,7 +83,7 @@ def view(dataset: Dataset, caller: Caller, known_at: datetime | None = None, *, 
     froms: dict[str, FromClause] = {"": table}
     source: FromClause = table
     for join in dataset.joins:
-        joined = (join.table if known_at is None else as_known(join.table, known_at)).alias(join.name)
+        joined = _joined(join.table, join.name) if known_at is None else as_known(join.table, known_at).alias(join.name)
         froms[join.name] = joined
         source = source.outerjoin(joined, table.c[join.on[0]] == joined.c[join.on[1]])
     columns = {name: _column(field, froms) for name, field in fields.items()}
@@ -95,6 +96,12 @@ def view(dataset: Dataset, caller: Caller, known_at: datetime | None = None, *, 
     every_row = own is None and caller.everywhere and "*" in city_areas
     whole = every_row and len(fields) == len(dataset.fields) and (geometry is None) == (dataset.geometry is None)
     return View(dataset, fields, source, columns, rows, keys, geometry, known_at, every_row, whole)
+
+
+@lru_cache(maxsize=256)
+def _joined(table: Table, name: str) -> FromClause:
+    """A joined table under its name, with its columns: made once, for that takes as long as the rest of a view."""
+    return table.alias(name)
 
 
 def unknown_dataset(name: str) -> NotFound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -33,6 +34,8 @@ class Compiled:
     sketches: tuple[Measure, ...] = ()
     served_from: str = "rows"
     """What it reads: the dataset's rows, or a roll-up that gives the same answer (`rollup:hourly`)."""
+    values: Mapping[str, Any] | None = None
+    """Of the statement's named parameters, if it is kept and run again with others."""
 
 
 def compile_rows(question: Question, layout: Layout, view: View) -> Compiled:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
 import pyarrow as pa
 import pyarrow.compute as pc
+from sqlalchemy import Select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -47,9 +49,15 @@ def _columns(layout: Layout, compiled: Compiled) -> list[Packed]:
     return [*plain, *(Packed(None) for _ in compiled.sketches)]
 
 
+@lru_cache(maxsize=128)
+def _kept_packed(rows: Select[Any], columns: tuple[Packed, ...]) -> Select[Any]:
+    return packed(rows, columns)
+
+
 async def _row(connection: AsyncConnection, compiled: Compiled, columns: Sequence[Packed]) -> Any:
+    statement = packed(compiled.select, columns) if compiled.values is None else _kept_packed(compiled.select, tuple(columns))
     try:
-        return (await connection.execute(packed(compiled.select, columns))).one()
+        return (await connection.execute(statement, compiled.values)).one()
     except DBAPIError as error:
         cause = getattr(error.orig, "__cause__", None)
         if isinstance(cause, asyncpg.NumericValueOutOfRangeError):

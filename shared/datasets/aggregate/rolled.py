@@ -7,11 +7,13 @@ means and deviations are added in another order, so they agree but for the round
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, DateTime, Double, Select, and_, case, cast, func, literal, literal_column, select, union_all
+from sqlalchemy import ARRAY, ColumnElement, DateTime, Double, Select, and_, bindparam, case, cast, func, literal, literal_column, select, union_all
 from sqlalchemy.dialects.postgresql import array
 
 from shared.caller import Caller
@@ -29,9 +31,9 @@ from shared.datasets.view import View, view
 _INSTANT = DateTime(timezone=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Rolled:
-    """A view of the roll-up beside the view of the rows, both cut to the same rights."""
+    """A view of the roll-up beside the view of the rows, both cut to the same rights. One for all who have these."""
 
     rollup: RollUp
     rows: View
@@ -45,11 +47,10 @@ def compile_rolled(question: Question, layout: Layout, rows: View, caller: Calle
     rollup = rows.dataset.rollup
     if rollup is None or rows.known_at is not None or rows.time is None or not _zone_fits(layout):
         return None
-    declared = _of_hours(rows.dataset, rollup)
-    if declared is None:
+    both = _beside(rollup, rows, caller, tuple(city_areas))
+    if both is None:
         return None
-    hours = view(declared, caller, city_areas=city_areas)
-    both = _Rolled(rollup, rows, hours, frozenset(hours.fields) - {rows.time.name})
+    hours = both.hours
     if not all(_known(measure, both) for measure in layout.measures) or not all(_groups(dimension.of, both) for dimension in layout.dimensions):
         return None
     if question.bbox is not None and hours.geometry is None:
@@ -57,7 +58,42 @@ def compile_rolled(question: Question, layout: Layout, rows: View, caller: Calle
     places = {"geometry"} if hours.geometry is not None else set()
     asked = asked_of(question, rollup, rows.time.name, both.shared | places)
     whole = asked and asked.span.whole_hours()
-    return _compiled(question, layout, both, asked, whole) if asked and whole else None
+    if not asked or not whole:
+        return None
+    if asked.span.edges(whole) or not asked.covered:
+        return _compiled(question, layout, both, asked, whole)
+    alone = _hours_alone(both, layout, json.dumps((asked.filter, question.bbox)), since=whole.since is not None, until=whole.until is not None)
+    return replace(alone, values={name: end for name, end in (("since", whole.since), ("until", whole.until)) if end})
+
+
+_KEPT = 256
+_both: dict[tuple[Any, ...], _Rolled | None] = {}
+
+
+def _beside(rollup: RollUp, rows: View, caller: Caller, city_areas: tuple[str, ...]) -> _Rolled | None:
+    """The roll-up beside the rows, remembered for all whose rights follow from their token's areas, scopes and clearance; None if it does not fit."""
+    dataset = rows.dataset
+    rights = (dataset.id, dataset.table, caller.areas, caller.scopes, caller.clearance, caller.actor is None, city_areas)
+    if dataset.rights is None and rights in _both:
+        return _both[rights]
+    declared = _of_hours(dataset, rollup)
+    found = None
+    if declared is not None and rows.time is not None:
+        hours = view(declared, caller, city_areas=city_areas)
+        found = _Rolled(rollup, rows, hours, frozenset(hours.fields) - {rows.time.name})
+    if dataset.rights is None:
+        if len(_both) >= _KEPT:
+            _both.clear()
+        _both[rights] = found
+    return found
+
+
+@lru_cache(maxsize=_KEPT)
+def _hours_alone(both: _Rolled, layout: Layout, narrowed: str, *, since: bool, until: bool) -> Compiled:
+    """The statement of a question about whole hours, whichever they are: making it takes as long as running it."""
+    condition, bbox = json.loads(narrowed)
+    ends = (bindparam(name, type_=_INSTANT) if given else None for name, given in (("since", since), ("until", until)))
+    return _grouped(layout, both, [_hours(layout, both, condition, bbox, _between(both.hours, *ends))])
 
 
 def _of_hours(dataset: Dataset, rollup: RollUp) -> Dataset | None:
@@ -111,15 +147,23 @@ def _known(measure: Measure, both: _Rolled) -> bool:
 
 def _compiled(question: Question, layout: Layout, both: _Rolled, asked: Asked, whole: Span) -> Compiled:
     """One SELECT over the hours and what lies beside them."""
-    lent = sorted({measure.field for measure in layout.measures if measure.field in both.shared})
-    parts = [_hours(question, layout, both, asked, whole, lent)]
+    lent = _lent(layout, both)
+    parts = [_hours(layout, both, asked.filter, question.bbox, _within(both.hours, whole))]
     outside = [_within(both.rows, edge) for edge in asked.span.edges(whole)]
     if not asked.covered and both.rollup.covers:
         name, most = both.rollup.covers
         field = both.rows.dataset.field(name)
         column = both.rows.dataset.table.c[field.column or name if field else name]
         outside.append(and_(_within(both.rows, whole), column > literal_column(str(most))))
-    parts += [_values(question, layout, both, where, lent) for where in outside]
+    return _grouped(layout, both, [*parts, *(_values(question, layout, both, where, lent) for where in outside)])
+
+
+def _lent(layout: Layout, both: _Rolled) -> list[str]:
+    """The measured fields that are joined to both."""
+    return sorted({measure.field for measure in layout.measures if measure.field in both.shared})
+
+
+def _grouped(layout: Layout, both: _Rolled, parts: Sequence[Select[Any]]) -> Compiled:
     found = union_all(*parts).subquery("parts") if len(parts) > 1 else parts[0].subquery("parts")
     keys = [found.c[f"k{place}"] for place in range(len(layout.dimensions))]
     needed = set(layout.computed_as().values())
@@ -132,14 +176,14 @@ def _compiled(question: Question, layout: Layout, both: _Rolled, asked: Asked, w
     return Compiled(grouped, tuple(states), sketches, f"rollup:{both.rollup.name}")
 
 
-def _hours(question: Question, layout: Layout, both: _Rolled, asked: Asked, whole: Span, lent: Sequence[str]) -> Select[Any]:
+def _hours(layout: Layout, both: _Rolled, condition: Any, bbox: Sequence[float] | None, within: ColumnElement[bool]) -> Select[Any]:
     """The hours that lie wholly within the asked time."""
     table, hours = both.rollup.table, both.hours
-    where = [hours.rows, _within(hours, whole)]
-    where += [compile_filter(asked.filter, hours)] if asked.filter is not None else []
-    where += [extent.within_bbox(hours, extent.bbox_of(*_corners(question), pointer="/bbox"))] if question.bbox is not None else []
+    where = [hours.rows, within]
+    where += [compile_filter(condition, hours)] if condition is not None else []
+    where += [extent.within_bbox(hours, extent.bbox_of(*_corners(bbox), pointer="/bbox"))] if bbox is not None else []
     measured = {"n": table.c["count"], "s": table.c["sum"], "m2": table.c.m2, "lo": table.c.min, "hi": table.c.max}
-    return _part(layout, hours, measured, lent).where(*where)
+    return _part(layout, hours, measured, _lent(layout, both)).where(*where)
 
 
 def _values(question: Question, layout: Layout, both: _Rolled, where: ColumnElement[bool], lent: Sequence[str]) -> Select[Any]:
@@ -157,13 +201,15 @@ def _part(layout: Layout, seen: View, measured: Mapping[str, Any], lent: Sequenc
 
 
 def _within(seen: View, span: Span) -> ColumnElement[bool]:
+    return _between(seen, *(literal(end, _INSTANT) if end else None for end in (span.since, span.until)))
+
+
+def _between(seen: View, since: ColumnElement[Any] | None, until: ColumnElement[Any] | None) -> ColumnElement[bool]:
     column = seen.columns[seen.time.name] if seen.time else literal_column("NULL")
-    first = [column >= literal(span.since, _INSTANT)] if span.since else []
-    return and_(literal_column("true"), *first, *([column < literal(span.until, _INSTANT)] if span.until else []))
+    return and_(literal_column("true"), *([column >= since] if since is not None else []), *([column < until] if until is not None else []))
 
 
-def _corners(question: Question) -> tuple[float, float, float, float]:
-    given = question.bbox or []
+def _corners(given: Sequence[float]) -> tuple[float, float, float, float]:
     half = len(given) // 2
     return (given[0], given[1], given[half], given[half + 1])
 
