@@ -27,6 +27,7 @@ LONGEST_S = 3.0
 PERIOD_S = 0.5
 """The same of those that look for the first and the last moment: with an index it is a matter of milliseconds, without one it may not be worth more."""
 RECENT = timedelta(days=30)
+NEAR = timedelta(days=1)
 _PAGES = text("""
     SELECT coalesce((SELECT sum(pg_relation_size(relid)) FROM pg_partition_tree(CAST(:name AS regclass))), pg_relation_size(CAST(:name AS regclass)))::bigint
         / current_setting('block_size')::int
@@ -129,18 +130,30 @@ async def _period(connection: AsyncConnection, dataset: Dataset, city_areas: Seq
     if dataset.time is None:
         return None
     seen = _all(dataset, city_areas)
-    column = seen.columns[dataset.time]
-    rows = select(column).select_from(seen.source).where(seen.rows, column.is_not(null())).limit(1)
     try:
         async with connection.begin_nested():
             await connection.execute(select(func.set_config("statement_timeout", str(int(PERIOD_S * 1000)), True)))
-            ends = [(await connection.execute(rows.order_by(order))).scalar_one_or_none() for order in (column.asc(), column.desc())]
+            start, end = [await _outermost(connection, seen, dataset.time, descending=descending) for descending in (False, True)]
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != QUERY_CANCELED:
             raise
         return None
-    start, end = ends
     return (start, end) if start is not None and end is not None else None
+
+
+async def _outermost(connection: AsyncConnection, seen: View, time: str, *, descending: bool) -> Day | None:
+    """The first or last value of the time: looked for in the table alone, since joins would be made for every row, then near there where rights apply."""
+    column, plain = seen.columns[time], seen.dataset.table.c.get(seen.fields[time].column or time)
+    rows = select(column).select_from(seen.source).where(seen.rows, column.is_not(null())).order_by(column.desc() if descending else column.asc()).limit(1)
+    if plain is not None and not _is_view(seen.dataset):
+        alone = select(plain).where(plain.is_not(null())).order_by(plain.desc() if descending else plain.asc()).limit(1)
+        bound = (await connection.execute(alone)).scalar_one_or_none()
+        if bound is None:
+            return None
+        near = rows.where(column.between(bound - NEAR, bound + NEAR))
+        if (found := (await connection.execute(near)).scalar_one_or_none()) is not None:
+            return cast("Day", found)
+    return cast("Day | None", (await connection.execute(rows)).scalar_one_or_none())
 
 
 async def _newest(connection: AsyncConnection, dataset: Dataset, city_areas: Sequence[str], now: datetime) -> datetime | None:
