@@ -22,7 +22,7 @@ from services.hub.sql.feeding import Asking
 from services.hub.sql.params import bind, fix_now
 from services.hub.sql.planning import plan
 from services.hub.sql.problems import SqlTimeout, SqlTooComplex
-from services.hub.sql.resolve import dataset_of, resolve
+from services.hub.sql.resolve import dataset_of, note_named, resolve
 from services.hub.sql.schemas import SqlExplained, SqlQuestion
 from services.hub.sql.statement import Statement, read
 from services.hub.sql.tables import catalogue_of
@@ -52,11 +52,12 @@ async def answer(runtime: Runtime, caller: Caller, question: SqlQuestion, passag
     understood = await _in_time(passage, hub.sql.read(lambda: _understand(runtime, caller, question, named)))
     if understood.plan is None:
         return _described(runtime, caller, understood)
-    asking = Asking(runtime, caller, passage, named, question.known_at.isoformat() if question.known_at else None)
+    asking = Asking.begun(runtime, caller, passage, named, question.known_at.isoformat() if question.known_at else None)
     aims = targets(runtime, caller, {scan.name: scan.dataset for scan in understood.plan.scans}, named) if understood.plan.scans else {}
     if question.explain or understood.statement.explain:
         sources = {name: [source.name for source in aim.sources] for name, aim in aims.items()}
         return _explained(understood.plan, sources, hub.sql.isolation)
+    hub.sql.warm()
     return await _in_time(passage, _computed(asking, understood, question, stack))
 
 
@@ -89,6 +90,7 @@ async def _computed(asking: Asking, understood: Read, question: SqlQuestion, sta
 def _understand(runtime: Runtime, caller: Caller, question: SqlQuestion, named: frozenset[str] | None) -> Read:
     statement = read(question.sql)
     catalogue = catalogue_of(runtime, caller, named)
+    note_named(statement, [*runtime.own.registry.offers(cities=True), *(own.id for own in runtime.service.datasets)])
     if statement.kind != "select":
         return Read(statement, catalogue)
     zone = ZoneInfo(runtime.settings.timezone)

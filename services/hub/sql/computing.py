@@ -99,7 +99,7 @@ async def _groups(asking: Asking, scan: Groups, max_age: int | None) -> tuple[pa
     question = Question.model_validate(
         {"measures": dict(scan.measures), "by": dict(scan.by), "filter": scan.filter, "known_at": asking.known_at, "max_age": max_age}
     )
-    finished, coverage = await aggregate(asking.runtime, asking.caller, scan.dataset, question, asking.passage, asking.named)
+    finished, coverage = await aggregate(asking.runtime, asking.caller, scan.dataset, question, asking.sources, asking.named)
     return finished.table, coverage
 
 

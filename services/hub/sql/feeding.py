@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +23,10 @@ from shared.service import Runtime
 
 MOST_LOOKED_AT = 20_000
 """Rows that another scan waits for, at most."""
+_LOOKING_PART = 0.3
+"""Of their time the sources have so much to give all keys; then the scan that waits for them is asked without."""
+_KEPT_PART, _KEPT_S = 0.2, 10.0
+"""Of the time of a statement so much, at most, is kept for computing: whoever has not sent everything before that is named as missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,15 @@ class Asking:
     runtime: Runtime
     caller: Caller
     passage: Passage
+    sources: Passage
+    """The part of its time that the sources have."""
     named: frozenset[str] | None = None
     known_at: str | None = None
+
+    @classmethod
+    def begun(cls, runtime: Runtime, caller: Caller, passage: Passage, named: frozenset[str] | None, known_at: str | None) -> Self:
+        kept_s = min(_KEPT_S, passage.remaining_s * _KEPT_PART)
+        return cls(runtime, caller, passage, Passage(passage.ends - kept_s, passage.via), named, known_at)
 
 
 @dataclass(eq=False)
@@ -52,9 +64,11 @@ class Feed:
     _keys: asyncio.Future[Sequence[str | int] | None] | None = None
     _way: asyncio.Future[socket.socket] | None = None
     _task: asyncio.Task[None] | None = None
+    _patience: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         self._way, self._keys = asyncio.get_running_loop().create_future(), asyncio.get_running_loop().create_future()
+        self._patience = asyncio.get_running_loop().call_later(self.asking.sources.remaining_s * _LOOKING_PART, self._tell, None)
         self._task = asyncio.create_task(self._run())
 
     def send_to(self, way: socket.socket) -> None:
@@ -66,6 +80,8 @@ class Feed:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._patience is not None:
+            self._patience.cancel()
 
     async def _run(self) -> None:
         asking, wanted = self.asking, self.wanted
@@ -78,7 +94,7 @@ class Feed:
                 columns=wanted.columns,
                 filter=with_keys(wanted, keys),
                 limit=wanted.limit,
-                passage=asking.passage,
+                passage=asking.sources,
                 named=asking.named,
                 known_at=asking.known_at,
             ) as found:
@@ -100,8 +116,7 @@ class Feed:
             if self._way is not None and self._way.done() and not self._way.cancelled():
                 self._way.result().close()
         finally:
-            if self._keys is not None and not self._keys.done():
-                self._keys.set_result(None)
+            self._tell(None)
             self.opened.set()
 
     @property
@@ -119,12 +134,17 @@ class Feed:
             early.append(batch)
             rows += batch.num_rows
             if rows > MOST_LOOKED_AT:
-                self.keys.set_result(None)
+                self._tell(None)
                 return early
         column = pa.chunked_array([batch.column(self.gives) for batch in early]) if early else pa.chunked_array([[]], pa.string())
         different = pc.unique(column.drop_null())
-        self.keys.set_result(different.to_pylist() if len(different) <= MOST_KEYS else None)
+        self._tell(different.to_pylist() if len(different) <= MOST_KEYS else None)
         return early
+
+    def _tell(self, keys: Sequence[str | int] | None) -> None:
+        """What the scan that waits has to know; only the first word counts."""
+        if not self.keys.done():
+            self.keys.set_result(keys)
 
 
 async def _send(way: socket.socket, part: pa.Schema | pa.RecordBatch) -> None:

@@ -91,6 +91,7 @@ class Workers:
     _taken: Counter[str] = field(default_factory=Counter)
     _places: asyncio.Condition = field(default_factory=asyncio.Condition)
     _ending: asyncio.TimerHandle | None = None
+    _warming: set[asyncio.Task[None]] = field(default_factory=set)
     _readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(READERS, "sql"))
 
     async def read(self, work: Callable[[], Found]) -> Found:
@@ -119,6 +120,13 @@ class Workers:
             self._taken += Counter()  # forgets who has none
             async with self._places:
                 self._places.notify_all()
+
+    def warm(self) -> None:
+        """Start what a statement will need while its sources are asked; who then takes it is told if it did not start."""
+        starting = asyncio.create_task(self._ready())
+        self._warming.add(starting)
+        starting.add_done_callback(self._warming.discard)
+        starting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
     @asynccontextmanager
     async def job(self, wanted: dict[str, Any], scans: int) -> AsyncIterator[Job]:
@@ -168,12 +176,10 @@ class Workers:
 
     async def _ready(self) -> None:
         async with self._starting:
-            if self._ending is not None:
-                self._ending.cancel()
-            if self._process is not None and self._process.poll() is None:
-                return
-            self._stop()
-            await self._start()
+            if self._process is None or self._process.poll() is not None:
+                self._stop()
+                await self._start()
+            self._end_later()
 
     async def _start(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -200,6 +206,9 @@ class Workers:
         except (TimeoutError, OSError, ValueError) as error:
             self._stop()
             raise SqlUnavailable("The process that computes statements did not start.") from error
+        except asyncio.CancelledError:
+            self._stop()
+            raise
 
     def _end_later(self) -> None:
         if self._ending is not None:
@@ -227,6 +236,9 @@ class Workers:
     async def aclose(self) -> None:
         if self._ending is not None:
             self._ending.cancel()
+        for starting in self._warming:
+            starting.cancel()
+        await asyncio.gather(*self._warming, return_exceptions=True)
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._stop()
 

@@ -55,9 +55,21 @@ def _name_columns(tree: exp.Expr) -> None:
                 part.replace(exp.alias_(part.copy(), name, quoted=True))
 
 
+def note_named(statement: Statement, datasets: Iterable[str]) -> None:
+    """Put on record which datasets a statement names, those too that do not exist for the asker: it was tried."""
+    known = {dataset.lower(): dataset for dataset in datasets}
+    for table in statement.tree.find_all(exp.Table):
+        if (dataset := known.get(_named(table))) is not None:
+            note_dataset(dataset, ())
+
+
+def _named(table: exp.Table) -> str:
+    return ".".join(part.name for part in table.parts).lower()
+
+
 def dataset_of(statement: Statement, table: exp.Table, catalogue: Catalogue) -> Table:
     """The dataset that a table names: `food.inspections`, quoted in one piece or in two or not at all."""
-    name = ".".join(part.name for part in table.parts).lower()
+    name = _named(table)
     if name in catalogue:
         return catalogue[name]
     close = get_close_matches(name, catalogue, n=1) or [known for known in catalogue if known.partition(".")[2] == name][:1]
@@ -76,7 +88,6 @@ def _columns_of(statement: Statement, tree: exp.Expr, catalogue: Catalogue) -> s
         for alias, source in scope.sources.items():
             if isinstance(source, exp.Table):
                 table = dataset_of(statement, source, catalogue)
-                note_dataset(table.dataset, ())
                 tables += 1
                 _rename(source, table.dataset)
                 names |= {column.name for column in table.columns.values()} | {SOURCE}

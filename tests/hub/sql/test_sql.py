@@ -11,6 +11,7 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from services.hub.governance.recording import write
 from tests.city import City
 from tests.hub.federation.sectors import Federation, calls, federation, readings
 from tests.hub.sql.by_duckdb import database, rows_of, same
@@ -50,6 +51,19 @@ async def test_columns_and_rows_beyond_the_rights_do_not_exist(made: Federation)
         assert answer.json()["coverage"]["limited"] is True
     assert (await ask(made, "SELECT 1 FROM fire.calls", claims={"scope": "hub:events"})).json()["type"] == "/problems/sql-unknown-table"
     assert (await made.client.post("/sql", json={"sql": "SELECT 1"})).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT 1 FROM {}", 'SELECT 1 FROM "{}"', "DESCRIBE {}", "WITH a AS (SELECT 1) SELECT * FROM a, {}", "SELECT getenv('x') FROM {}"]
+)
+async def test_who_names_a_dataset_that_is_hidden_is_on_record_and_told_what_an_unknown_one_tells(made: Federation, sql: str) -> None:
+    hidden, subject = {"scope": "hub:events"}, f"client:curious-{len(sql)}"
+    tried, unknown = [await ask(made, sql.format(name), claims=hidden | {"subject": subject}) for name in ("Fire.Calls", "Fire.Birds")]
+    assert (tried.status_code, tried.json()["type"]) == (400, unknown.json()["type"])
+    assert tried.json()["detail"] == unknown.json()["detail"].replace("birds", "calls")
+    await write(made.app.state.runtime, made.app.state.runtime.own.accesses)
+    kept = made.city.sql(made.app.state.runtime.settings, f"SELECT dataset, status FROM accesses WHERE subject = '{subject}'")
+    assert [tuple(row) for row in kept] == [("fire.calls", 400)]
 
 
 async def test_an_answer_has_types_digits_and_the_citys_times(made: Federation) -> None:
