@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -20,6 +21,8 @@ MERGES = 2
 """Large answers merged at once: light questions find a thread however many heavy ones wait."""
 LARGE = 20_000
 """Groups of all sources together that make an answer large."""
+KEPT_FREE = 2
+"""Of the streams that a hub gives at once, so many are never all one subject's."""
 AGAIN = {"Retry-After": "1"}
 Result = TypeVar("Result")
 
@@ -29,6 +32,7 @@ class Crowd:
 
     def __init__(self) -> None:
         self.each: Counter[str] = Counter()
+        self.streams: Counter[str] = Counter()
         self._merges = asyncio.Semaphore(MERGES)
 
     def enter(self, subject: str) -> None:
@@ -44,6 +48,20 @@ class Crowd:
         if not self.each[subject]:
             del self.each[subject]
 
+    @contextmanager
+    def streaming(self, subject: str, places: int) -> Iterator[None]:
+        """One more stream of this subject, or `TooMany`: who reads slowly keeps a place for minutes, and some must be left for others."""
+        most = max(1, places - KEPT_FREE)
+        if self.streams[subject] >= most:
+            raise TooMany(f"{most} streams of yours are under way; read them to their end, or leave them.", headers={"Retry-After": "5"})
+        self.streams[subject] += 1
+        try:
+            yield
+        finally:
+            self.streams[subject] -= 1
+            if not self.streams[subject]:
+                del self.streams[subject]
+
     async def worked_on(self, groups: int, work: Callable[..., Result], *given: Any) -> Result:
         """The result of work in a thread; large answers take turns."""
         if groups < LARGE:
@@ -56,7 +74,9 @@ async def admitted(request: Request, caller: AnyCaller) -> AsyncIterator[None]:
     """A question in progress, from its arrival until its answer has left."""
     crowd: Crowd = request.app.state.runtime.own.crowd
     crowd.enter(caller.subject)
+    streams = request.query_params.get("stream") == "true"
     try:
-        yield
+        with crowd.streaming(caller.subject, request.app.state.runtime.settings.streams_at_once) if streams else nullcontext():
+            yield
     finally:
         crowd.leave(caller.subject)
