@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import array
 
 from shared.caller import Caller
 from shared.datasets import extent
-from shared.datasets.aggregate.columns import Layout, Measure
+from shared.datasets.aggregate.columns import Dimension, Layout, Measure
 from shared.datasets.aggregate.compile import Compiled, condition, key, sketches_of, source_of
 from shared.datasets.aggregate.expressions import gathered, plain
 from shared.datasets.aggregate.question import MAX_ROWS, Question
@@ -183,7 +183,7 @@ def _hours(layout: Layout, both: _Rolled, condition: Any, bbox: Sequence[float] 
     where += [compile_filter(condition, hours)] if condition is not None else []
     where += [extent.within_bbox(hours, extent.bbox_of(*_corners(bbox), pointer="/bbox"))] if bbox is not None else []
     measured = {"n": table.c["count"], "s": table.c["sum"], "m2": table.c.m2, "lo": table.c.min, "hi": table.c.max}
-    return _part(layout, hours, measured, _lent(layout, both)).where(*where)
+    return _part(layout, hours, measured, _lent(layout, both), hour=hours.columns[hours.time.name] if hours.time else None).where(*where)
 
 
 def _values(question: Question, layout: Layout, both: _Rolled, where: ColumnElement[bool], lent: Sequence[str]) -> Select[Any]:
@@ -193,9 +193,14 @@ def _values(question: Question, layout: Layout, both: _Rolled, where: ColumnElem
     return _part(layout, both.rows, measured, lent).where(condition(question, layout, both.rows), where)
 
 
-def _part(layout: Layout, seen: View, measured: Mapping[str, Any], lent: Sequence[str]) -> Select[Any]:
+def _part(layout: Layout, seen: View, measured: Mapping[str, Any], lent: Sequence[str], *, hour: ColumnElement[Any] | None = None) -> Select[Any]:
+    """`hour`: a column that holds hours, which need not be cut to hours where zones are whole hours apart (`_zone_fits`)."""
     source, areas = source_of(layout, seen)
-    keys = [key(dimension, layout.tz, seen, areas).label(f"k{place}") for place, dimension in enumerate(layout.dimensions)]
+
+    def by(dimension: Dimension) -> ColumnElement[Any]:
+        return hour if hour is not None and dimension.of == "time:hour" else key(dimension, layout.tz, seen, areas)
+
+    keys = [by(dimension).label(f"k{place}") for place, dimension in enumerate(layout.dimensions)]
     fields = [plain(*seen.named(name)).label(f"f_{name}") for name in lent]
     return select(*keys, *(column.label(name) for name, column in measured.items()), *fields).select_from(source)
 
