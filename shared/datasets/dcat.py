@@ -59,7 +59,9 @@ class Described:
     versions: Mapping[str, str] = field(default_factory=dict)
     qualities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     areas: Sequence[str] = ()
-    """Area code prefixes that the data are about; `*` says nothing."""
+    """Area code prefixes that the data are about; `*` says nothing,"""
+    city: str | None = None
+    """and then it is the city that the service serves."""
     shared: Sequence[Shared] = ()
     """What peer cities share: datasets of their own, since their rows are given only to whoever names the source."""
 
@@ -90,7 +92,8 @@ def dcat(name: str, title: Text, seen: Sequence[View], base: str, about: Describ
 def _dataset(dataset: Dataset, base: str, about: Described) -> dict[str, Any]:
     here = f"{base}/collections/{quote(dataset.id)}"
     publisher = {"@type": "foaf:Organization", "foaf:name": tagged(dataset.owner)}
-    places = [area for area in about.areas if area != "*"]
+    placed = dataset.area is not None or dataset.geometry is not None
+    places = [area for area in about.areas if area != "*"] or ([about.city] if about.city else []) if placed else []
     described = {
         "@id": here,
         "@type": "dcat:Dataset",
@@ -115,7 +118,7 @@ def _dataset(dataset: Dataset, base: str, about: Described) -> dict[str, Any]:
         "ld:retention": _duration(dataset.retention),
         "prov:wasDerivedFrom": [{"@id": f"{base}/collections/{quote(source)}"} for source in dataset.derived_from] or None,
         "dqv:hasQualityMeasurement": _measurements(here, about.qualities.get(dataset.id)) or None,
-        "dcat:distribution": [_distribution(here, base, form) for form in ("geojson", "csv", "arrow")],
+        "dcat:distribution": [_distribution(dataset, base, form) for form in ("geojson", "csv", "arrow")],
     }
     return {name: value for name, value in described.items() if value is not None}
 
@@ -129,20 +132,23 @@ def _shared(shared: Shared, base: str) -> dict[str, Any]:
         "@id": f"{here}?{named}",
         "dct:identifier": f"{shared.source}/{dataset.id}",
         "prov:wasAttributedTo": {"@type": "prov:Organization", "dct:identifier": shared.origin},
-        "dcat:distribution": [_distribution(here, base, form, f"&{named}") for form in ("geojson", "csv", "arrow")],
+        "dcat:distribution": [_distribution(dataset, base, form, f"&{named}") for form in ("geojson", "csv", "arrow")],
     }
     return described | ({"ld:agreement": shared.agreement} if shared.agreement else {})
 
 
-def _distribution(here: str, base: str, form: str, named: str = "") -> dict[str, Any]:
-    media_type = MEDIA_TYPES[form].partition(";")[0]
-    return {
+def _distribution(dataset: Dataset, base: str, form: str, named: str = "") -> dict[str, Any]:
+    media_type, here = MEDIA_TYPES[form].partition(";")[0], f"{base}/collections/{quote(dataset.id)}"
+    described = {
         "@type": "dcat:Distribution",
         "dct:title": form,
         "dcat:accessURL": {"@id": f"{here}/items?f={form}{named}"},
         "dcat:accessService": {"@id": f"{base}/"},
         "dcat:mediaType": {"@id": f"https://www.iana.org/assignments/media-types/{media_type}"},
+        "dct:license": _licence(dataset.licence),
+        "dct:accessRights": {"@id": f"{AUTHORITY}/access-right/{_ACCESS[dataset.sharing.value]}"},
     }
+    return {name: value for name, value in described.items() if value is not None}
 
 
 def _licence(licence: str) -> dict[str, Any] | None:

@@ -30,6 +30,9 @@ class Quality:
     rows: int
     """All rows; an estimate if only some were looked at."""
     looked_at: int
+    """Rows that the counts are of."""
+    read: int | None = None
+    """Rows that were read for them, where counts of several samples were scaled to all their rows."""
     fields: Mapping[str, Counted] = field(default_factory=dict)
     newest: datetime | None = None
     """The latest moment, not in the future, of which a row tells."""
@@ -43,7 +46,11 @@ class Quality:
 
     @property
     def sampled(self) -> bool:
-        return self.looked_at < self.rows
+        return self.rows_read < self.rows
+
+    @property
+    def rows_read(self) -> int:
+        return self.looked_at if self.read is None else self.read
 
 
 def told(quality: Quality, dataset: Dataset, visible: Collection[str]) -> dict[str, Any]:
@@ -51,6 +58,7 @@ def told(quality: Quality, dataset: Dataset, visible: Collection[str]) -> dict[s
     if quality.rows < dataset.smallest_group:
         return suppressed(dataset, quality.computed_at)
     shown = {name: counted for name in visible if (counted := quality.fields.get(name)) is not None}
+    part = quality.rows_read / quality.looked_at if quality.looked_at else 0
     period = quality.period if dataset.time in visible else None
     required = [shown[each.name] for each in dataset.fields if each.required and each.name in shown]
     optional = [shown[each.name] for each in dataset.fields if not each.required and each.name in shown]
@@ -61,13 +69,13 @@ def told(quality: Quality, dataset: Dataset, visible: Collection[str]) -> dict[s
         "dataset": dataset.id,
         "computed_at": moment(quality.computed_at),
         "rows": quality.rows,
-        "looked_at": quality.looked_at,
+        "looked_at": quality.rows_read,
         "sampled": quality.sampled,
         "scores": {"completeness": _rounded(completeness), "validity": _rounded(validity), "timeliness": _rounded(timeliness.pop("score", None))},
         "optional_filled": _rounded(_share(optional, quality.looked_at)),
         "timeliness": timeliness or None,
         "period": dict(zip(("start", "end"), map(_written, period), strict=True)) if period else None,
-        "fields": {name: {"filled": _rounded(c.filled / quality.looked_at), "invalid": round(c.invalid)} for name, c in shown.items() if quality.looked_at},
+        "fields": {name: {"filled": _rounded(c.filled / quality.looked_at), "invalid": round(c.invalid * part)} for name, c in shown.items()} if part else {},
     }
 
 
@@ -91,6 +99,7 @@ def together(found: Mapping[str, Quality]) -> Quality:
         computed_at=min(part.computed_at for part in parts),
         rows=sum(part.rows for part in parts),
         looked_at=sum(part.rows for part in parts if part.looked_at),
+        read=sum(part.rows_read for part in parts),
         fields=fields,
         newest=max((part.newest for part in parts if part.newest), default=None),
         recent=sum(part.recent for part in parts),

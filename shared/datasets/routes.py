@@ -152,7 +152,7 @@ def _catalogue_router(service: Service) -> APIRouter:
         versions = await versions_of(reader, seen)
         runtime: Runtime = request.app.state.runtime
         qualities = {view.dataset.id: known for view in seen if (known := summary(runtime, view, caller)) is not None}
-        about = Described(versions, qualities, runtime.settings.areas)
+        about = Described(versions, qualities, runtime.settings.areas, runtime.settings.city)
         return described(request, dcat(service.name, service.title, seen, base_of(request), about), media_type="application/ld+json")
 
     return router

@@ -59,7 +59,7 @@ async def catalog(request: Request, caller: AnyCaller, reader: Reader) -> Respon
     versions = await versions_of(reader, own_views(runtime, caller)) | _versions(runtime, caller)
     service = runtime.service
     qualities = {view.dataset.id: known for view in seen if (known := quality_of(runtime, view, caller)) is not None}
-    about = Described(versions, qualities, runtime.settings.areas, _shared(runtime, caller))
+    about = Described(versions, qualities, runtime.settings.areas, runtime.settings.city, _shared(runtime, caller))
     return described(request, dcat(service.name, service.title, seen, base_of(request), about), media_type="application/ld+json")
 
 

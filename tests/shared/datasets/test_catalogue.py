@@ -111,7 +111,7 @@ def test_dcat_says_licence_frequency_standards_lineage_and_origin_by_address() -
         "timeliness": None,
         "period": {"start": "2026-11-01", "end": "2026-11-22T08:00:00Z"},
     }
-    about = Described({"watch.reports": "7"}, {"watch.reports": scores}, ("4303",), [Shared(seen, "430100/hub", "430100", "abc")])
+    about = Described({"watch.reports": "7"}, {"watch.reports": scores}, ("4303",), "430300", [Shared(seen, "430100/hub", "430100", "abc")])
     catalogue = dcat("watch", name("Watch"), [seen], "http://test", about)
     told, shared = catalogue["dcat:dataset"]
     assert told["dct:license"] == {"@id": "https://spdx.org/licenses/CC0-1.0"}
@@ -126,6 +126,12 @@ def test_dcat_says_licence_frequency_standards_lineage_and_origin_by_address() -
     assert (shared["prov:wasAttributedTo"]["dct:identifier"], shared["ld:agreement"]) == ("430100", "abc")
     assert shared["@id"] == "http://test/collections/watch.reports?sources=430100%2Fhub"
     assert {part["dcat:accessURL"]["@id"].partition("&")[2] for part in shared["dcat:distribution"]} == {"sources=430100%2Fhub"}
+    assert (told["dct:spatial"], {part["dct:license"]["@id"] for part in told["dcat:distribution"]}) == (
+        [{"@type": "dct:Location", "dct:identifier": "4303"}],
+        {"https://spdx.org/licenses/CC0-1.0"},
+    )
+    unbound = dcat("watch", name("Watch"), [seen], "http://test", replace(about, areas=("*",), shared=()))
+    assert unbound["dcat:dataset"][0]["dct:spatial"] == [{"@type": "dct:Location", "dct:identifier": "430300"}], "the city that it serves"
     assert catalogue["dcat:service"]["dcat:servesDataset"] == [{"@id": told["@id"]}, {"@id": shared["@id"]}]
     assert shared.keys().isdisjoint({"prov:wasDerivedFrom", "dct:spatial", "dct:temporal", "dcat:version"}), "of ours these are told, of a peer's not known"
     assert [(part["dqv:isMeasurementOf"]["@id"], part["dqv:value"]["@value"]) for part in told["dqv:hasQualityMeasurement"]] == [

@@ -122,6 +122,9 @@ def test_the_scores_of_several_sources_are_those_of_all_their_rows() -> None:
             assert whole.fields[name].filled == pytest.approx(sum(each.fields[name].filled for each in parts.values() if each.looked_at))
     sampled = together({"a": Quality(computed_at=NOW, rows=1000, looked_at=10, fields={"kind": Counted(5, 1)}), "b": part(chance, sample=1)})
     assert sampled.fields["kind"].filled >= 500
+    alone = told(together({"a": Quality(computed_at=NOW, rows=1000, looked_at=10, fields={"kind": Counted(5, 1)})}), REPORTS, ["kind"])
+    assert (alone["rows"], alone["looked_at"], alone["sampled"]) == (1000, 10, True), "what was read is told, not what it stands for"
+    assert alone["fields"]["kind"] == {"filled": 0.5, "invalid": 1}
 
 
 def part(chance: random.Random, *, sample: int) -> Quality:
