@@ -110,9 +110,11 @@ def _rewrite(draft: exp.Select, asked: _Asked) -> None:
         if id(key) in truncated or (isinstance(key, exp.Column) and not key.table):
             continue  # an alias, as ORDER BY may name one
         _replace(key, _dimension(key, asked))
-    direct = _direct(draft, asked)
+    direct, dimensions = _direct(draft, asked), len(asked.by)
     for node in aggregates:
         _replace(node, _merged(node, asked, direct))
+    if len(asked.by) > dimensions and any(isinstance(node, _ONCE) for node in aggregates):
+        raise _Not  # what count(DISTINCT …) added splits the groups that another measure needs whole
 
 
 def _found(values: Any, kinds: tuple[type[exp.Expr], ...]) -> list[exp.Expr]:

@@ -92,7 +92,17 @@ def test_groups_conditions_limits_and_keys_are_pushed() -> None:
     assert outer.bound is None
 
 
-@pytest.mark.parametrize("measure", ["quantile_cont(response_s, 0.5)", "count(*) FILTER (WHERE units > 1)", "string_agg(kind, ',')", "avg(units + 1)"])
+@pytest.mark.parametrize(
+    "measure",
+    [
+        "quantile_cont(response_s, 0.5)",
+        "count(*) FILTER (WHERE units > 1)",
+        "string_agg(kind, ',')",
+        "avg(units + 1)",
+        "stddev(response_s), count(DISTINCT kind)",
+        "count(DISTINCT kind), approx_quantile(units, 0.9)",
+    ],
+)
 def test_what_groups_cannot_say_exactly_is_computed_from_rows(measure: str) -> None:
     (rows,) = planned(f"SELECT {measure} FROM fire.calls").scans
     assert isinstance(rows, Rows)
