@@ -13,6 +13,7 @@ import httpx
 import pyarrow as pa
 
 from bench.federation.cases import CASES, COUNT, DUCK_HOUR, FDW_HOUR, JOIN, MEAN, Case, by_hand
+from bench.federation.changing import first_questions
 from bench.federation.data import DAY, JOINED
 from bench.federation.duck import Duck
 from bench.federation.fdw import rows_of
@@ -34,8 +35,11 @@ async def answer_of(client: httpx.AsyncClient, path: str, question: Mapping[str,
 async def groups(made: Stand, duck: Duck, fdw: asyncpg.Connection | None, table: Table, rounds: int, part: str) -> None:
     """Cross-sector groups by district and hour."""
     async with made.client() as client:
-        for case in (case for case in CASES if case.part == part):
+        asked = [case for case in CASES if case.part == part]
+        for case in asked:
             await _case(case, client, duck, fdw, table, rounds)
+        for case in (case for case in asked if case.served_from == "rows"):
+            await _case_after_change(case, made, client, table)
 
 
 async def _case(case: Case, client: httpx.AsyncClient, duck: Duck, fdw: asyncpg.Connection | None, table: Table, rounds: int) -> None:
@@ -63,6 +67,13 @@ async def _case(case: Case, client: httpx.AsyncClient, duck: Duck, fdw: asyncpg.
         table.faster(name, "postgres_fdw, groups by hand", middle["hub"], middle["by hand"], None)
     again = await in_turn({"again": lambda _: answer_of(client, path, case.asked(900))}, rounds)
     table.note(case.name, f"served from {', '.join(served)} (meant: {case.served_from}); the same question again {again['again'] * 1000:,.1f} ms")
+
+
+async def _case_after_change(case: Case, made: Stand, client: httpx.AsyncClient, table: Table) -> None:
+    path = f"/collections/{case.dataset}/aggregate"
+    source = case.dataset.partition(".")[2]
+    took = await first_questions(made, {source: lambda number: answer_of(client, path, case.asked(number))}, 3, 910)
+    table.note(case.name, f"the first question after a change of every source, which reads all rows, {took[source] * 1000:,.1f} ms")
 
 
 def small_question(number: int) -> dict[str, Any]:
@@ -119,12 +130,18 @@ async def spread(made: Stand, table: Table, rounds: int) -> None:
         works = {str(many): lambda number, many=many: answer_of(client, f"/collections/bench.spread{many}/aggregate", case.asked(number)) for many in SPREADS}
         await in_turn(works, 1, 500)
         times = {int(many): seconds for many, seconds in (await in_turn(works, rounds)).items()}
+        _curve("the same rows over 12 sources", times, table)
+        asked = {f"spread{many}": works[str(many)] for many in SPREADS}
+        first = await first_questions(made, asked, rounds, 600)
+        _curve("the same over 12, first questions after a change", {int(name.removeprefix("spread")): seconds for name, seconds in first.items()}, table)
+
+
+def _curve(name: str, times: Mapping[int, float], table: Table) -> None:
     longest = max(times.values())
     for many, seconds in times.items():
         print(f"  {many:2} sources {seconds * 1000:9,.1f} ms {'#' * round(50 * seconds / longest)}")
-    curve = ", ".join(f"{many}: {seconds * 1000:,.0f} ms" for many, seconds in times.items())
-    table.within("the same rows over 12 sources", "over 1 source", times[12], times[1], 2)
-    table.note("over 1, 2, 4, 8, 12 sources", curve)
+    table.within(name, "over 1 source", times[12], times[1], 2)
+    table.note(f"{name}: 1, 2, 4, 8, 12", ", ".join(f"{seconds * 1000:,.0f} ms" for seconds in times.values()))
 
 
 async def join(made: Stand, duck: Duck, table: Table, rounds: int) -> None:
