@@ -73,6 +73,7 @@ class KeptColumns:
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
         self._tables: dict[str, _Known] = {}
+        self._watched = False
 
     async def bytes_of(self, connection: AsyncConnection, table: Table, version: str | None) -> int:
         """How much room a table takes; what else is known of it is remembered with the version."""
@@ -101,7 +102,6 @@ class KeptColumns:
                 if not columns.keys() <= known.columns.keys():
                     await self._take(connection, table, known, columns)
         known.used = time.monotonic()
-        asyncio.get_running_loop().call_later(IDLE_S + 1, self._forget_idle)
         return known.kept
 
     async def _take(self, connection: AsyncConnection, table: Table, known: _Known, columns: Columns) -> None:
@@ -113,16 +113,19 @@ class KeptColumns:
             known.plain = False
             return
         try:
-            parts = await _read(connection, table, known, wanted)
+            parts = await _read(connection, table, known.bytes, wanted, self._most)
         except (Unusual, NotFinite):  # another question may leave such a row out
             known.plain = False
             return
         known.kept, known.columns = Kept(parts, time.monotonic() - started), wanted
         known.used = time.monotonic()
         self._shrink()
+        if not self._watched:
+            self._watched = True
+            asyncio.get_running_loop().call_later(IDLE_S, self._forget_idle)
 
     def _fits(self, known: _Known, columns: Columns) -> bool:
-        return known.rows * sum(_WIDTHS[kind] for kind, _ in columns) <= self._most
+        return known.rows * _width(columns) <= self._most
 
     def _at(self, table: Table, version: str | None) -> _Known | None:
         known = self._tables.get(table.name)
@@ -138,6 +141,13 @@ class KeptColumns:
         now = time.monotonic()
         for name in [name for name, known in self._tables.items() if known.kept and now - known.used > IDLE_S]:
             del self._tables[name]
+        self._watched = any(known.kept for known in self._tables.values())
+        if self._watched:
+            asyncio.get_running_loop().call_later(IDLE_S, self._forget_idle)
+
+
+def _width(columns: Columns) -> int:
+    return sum(_WIDTHS[kind] for kind, _ in columns)
 
 
 async def _look_at(connection: AsyncConnection, table: Table, version: str) -> _Known:
@@ -148,16 +158,17 @@ async def _look_at(connection: AsyncConnection, table: Table, version: str) -> _
     return _Known(version, max(int(rows), (taken or 0) // 200), taken or 0, plain=kind in ("r", b"r"))
 
 
-async def _read(connection: AsyncConnection, table: Table, known: _Known, columns: Columns) -> tuple[Rows, ...]:
-    """All rows of the table, some pages at a time."""
+async def _read(connection: AsyncConnection, table: Table, size: int, columns: Columns, most_bytes: int) -> tuple[Rows, ...]:
+    """All rows of a table of some size, some pages at a time. Raises `Unusual` if they take more than `most_bytes`, whatever was believed."""
     page: ColumnElement[Any] = literal_column("ctid")
-    starts = range(0, max(known.bytes // _PAGE_BYTES, 1), _PART_PAGES)
+    starts = range(0, max(size // _PAGE_BYTES, 1), _PART_PAGES)
     parts: list[Rows] = []
     for start in starts:
         first: ColumnElement[bool] = page >= literal_column(f"'({start},0)'::tid") if start else true()
         last: ColumnElement[bool] = page < literal_column(f"'({start + _PART_PAGES},0)'::tid") if start != starts[-1] else true()
         count, sent = await read_rows(connection, columns, and_(first, last), _PART_ROWS)
-        if count > _PART_ROWS:
+        taken = (sum(rows.count for rows in parts) + count) * _width(columns)
+        if count > _PART_ROWS or taken > most_bytes:
             raise Unusual
         if count:
             parts.append(await asyncio.to_thread(rows_of, columns, count, sent))
