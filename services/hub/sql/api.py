@@ -26,6 +26,8 @@ from shared.service import Runtime
 
 router = APIRouter(tags=["federation"], dependencies=[Depends(admitted)])
 DEADLINE_S, LONGEST_S = 10.0, 600.0
+LEFT = 499
+"""What the log says of a question that nobody waits for any more."""
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Columns, rows, and which sources they rest on", "content": {name: {} for name in ("text/csv", MEDIA_TYPES["arrow"])}},
     400: {"description": "Something is wrong with the statement, at `line` and `column`"},
@@ -52,6 +54,8 @@ async def sql(question: SqlQuestion, request: Request, caller: AnyCaller, f: Ask
     passage = arriving(request, runtime.settings.audience, wanted_s=wanted_s, most_s=LONGEST_S)
     async with AsyncExitStack() as stack:
         found = await _unless_left(request, answering.answer(runtime, caller, question, passage, stack))
+        if found is None:
+            return Response(status_code=LEFT)
         if not isinstance(found, Computed):
             return Response(encode_json(found), media_type=MEDIA_TYPES["json"])
         pieces = _pieces(found, form, question)
@@ -92,14 +96,12 @@ def _linked(found: Computed, form: str, question: SqlQuestion) -> dict[str, str]
 
 
 async def _unless_left(request: Request, work: Any) -> Any:
-    """The result of work, which is given up when the client leaves."""
+    """The result of work; None if the client has left, for whom it is given up."""
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_left(request))
     try:
         await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise asyncio.CancelledError
-        return working.result()
+        return working.result() if working.done() else None
     finally:
         for task in (working, leaving):
             task.cancel()

@@ -58,7 +58,7 @@ async def test_fifty_heavy_clients_at_once(made: Federation) -> None:
     await crowd(made, 50, 8000)
 
 
-async def test_the_process_ends_when_its_client_leaves(made: Federation) -> None:
+async def test_the_process_ends_when_its_client_leaves(made: Federation, caplog: pytest.LogCaptureFixture) -> None:
     asking = asyncio.create_task(ask(made, LONG))
     for _ in range(100):
         await asyncio.sleep(0.05)
@@ -74,6 +74,7 @@ async def test_the_process_ends_when_its_client_leaves(made: Federation) -> None
     for pid in running:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+    assert not [record for record in caplog.records if record.exc_info], "who leaves is no error"
 
 
 async def test_too_much_memory_is_said(made: Federation) -> None:
