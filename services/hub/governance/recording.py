@@ -46,6 +46,8 @@ class Accesses:
         self._more = asyncio.Event()
         self.lost = 0
         self.lost_since: datetime | None = None
+        self.turn = asyncio.Lock()
+        """Held by whoever writes: when a write has ended, all that waited before it is written."""
 
     def put(self, asking: Asking) -> None:
         """Take a finished question; if there is no room, it is counted instead."""
@@ -135,6 +137,11 @@ async def keep_accesses(runtime: Runtime) -> None:
 
 async def write(runtime: Runtime, accesses: Accesses) -> None:
     """Write all that waits, a batch at a time. If the database is away, it waits on."""
+    async with accesses.turn:
+        await _write(runtime, accesses)
+
+
+async def _write(runtime: Runtime, accesses: Accesses) -> None:
     while taken := accesses.take():
         lost, since = accesses.lost, accesses.lost_since
         parts = [taken]
