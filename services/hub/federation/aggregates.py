@@ -37,6 +37,7 @@ from shared.datasets.labels import visible_fields
 from shared.passage import Passage
 from shared.service import Runtime
 from shared.source_failures import SourceRefused
+from shared.threads import LITTLE_BYTES, worked
 
 STATES_BYTES = 64 * MIB
 """Most bytes of states taken from one source."""
@@ -141,7 +142,7 @@ async def _fetch(hub: Hub, source: Source, dataset: str, sent: Question, caller:
     )
     if answer.status == 304:
         return unchanged_by(answer, asked)
-    return answered_by(answer, await asyncio.to_thread(_read, source, dataset, answer.content, sent, answer.elapsed_ms), asked)
+    return answered_by(answer, await worked(len(answer.content) <= LITTLE_BYTES, _read, source, dataset, answer.content, sent, answer.elapsed_ms), asked)
 
 
 def _read(source: Source, dataset: str, content: bytes, question: Question, elapsed_ms: int) -> States:

@@ -17,6 +17,7 @@ from services.hub.federation.streams import stream_items
 from shared.auth import AnyCaller
 from shared.caller import Caller
 from shared.datasets import routes
+from shared.datasets.aggregate.finish import Finished
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.render import respond
 from shared.datasets.aggregate.routes import AskedForm, asked_form
@@ -25,6 +26,7 @@ from shared.datasets.aggregate.states import MEDIA_TYPE, write_states
 from shared.errors import Forbidden
 from shared.passage import Passage, arriving
 from shared.service import Runtime
+from shared.threads import LITTLE_BYTES, LITTLE_ROWS, worked
 
 router = APIRouter(tags=["federation"], dependencies=[Depends(admitted)])
 DEADLINE_S = 2.0
@@ -91,7 +93,7 @@ async def ask(asked: Asked, request: Request, caller: AnyCaller, f: AskedForm = 
         found = await aggregate(runtime, caller, asked.named, asked.question(), passage, named)
     else:
         found = await aggregate_across(runtime, caller, asked.as_across(), passage, named)
-    return await asyncio.to_thread(respond, *found, form)  # type: ignore[arg-type]  # states were refused above
+    return await worked(_little(found[0]), respond, *found, form)  # type: ignore[arg-type]  # states were refused above
 
 
 @router.post("/collections/{collection}/aggregate", responses=_ANSWERS, summary="Measures per group, from all sources of a dataset")
@@ -111,7 +113,11 @@ async def _one(collection: str, question: Question, request: Request, caller: Ca
         return Response(await asyncio.to_thread(write_states, states), media_type=MEDIA_TYPE)
     form = _form(f, request)
     found = await aggregate(runtime, caller, collection, question, _passage(request, question.deadline_ms), named)
-    return await asyncio.to_thread(respond, *found, form)  # type: ignore[arg-type]  # states were refused above
+    return await worked(_little(found[0]), respond, *found, form)  # type: ignore[arg-type]  # states were refused above
+
+
+def _little(found: Finished) -> bool:
+    return int(found.table.num_rows) <= LITTLE_ROWS and int(found.table.nbytes) <= LITTLE_BYTES
 
 
 def _form(f: str | None, request: Request) -> str:

@@ -12,6 +12,7 @@ from fastapi import Request
 
 from shared.auth import AnyCaller
 from shared.errors import TooMany, Unavailable
+from shared.threads import LITTLE_ROWS, worked
 
 MOST = 2_000
 """Questions in progress at the hub, those that wait for a source included,"""
@@ -63,9 +64,9 @@ class Crowd:
                 del self.streams[subject]
 
     async def worked_on(self, groups: int, work: Callable[..., Result], *given: Any) -> Result:
-        """The result of work in a thread; large answers take turns."""
+        """The result of work, in a thread unless it is little; large answers take turns."""
         if groups < LARGE:
-            return await asyncio.to_thread(work, *given)
+            return await worked(groups <= LITTLE_ROWS, work, *given)
         async with self._merges:
             return await asyncio.to_thread(work, *given)
 

@@ -36,6 +36,7 @@ from shared.paging import paging_key, seal, unseal
 from shared.passage import Passage
 from shared.service import Runtime
 from shared.source_failures import SourceRefused
+from shared.threads import LITTLE_BYTES, worked
 
 PAGE_BYTES = 64 * MIB
 """Most bytes of one source's page."""
@@ -183,7 +184,7 @@ async def page_of(page: Page, source: Source, passage: Passage) -> Features:
     sent = [pair for pair in _theirs(page, known_at=page.journey.known_at.get(source.name)) if pair[0] not in paging] + [("limit", str(limit))]
     headers = {AFTER_HEADER: json.dumps(place)} if place is not None else {}
     answer = await _ask(page, source, "items", sent, headers, passage)
-    return await asyncio.to_thread(read_page, source, answer.content, _wish(page), answer.elapsed_ms, page.aim.dataset)
+    return await worked(len(answer.content) <= LITTLE_BYTES, read_page, source, answer.content, _wish(page), answer.elapsed_ms, page.aim.dataset)
 
 
 async def _row_of(page: Page, source: Source, feature_id: str, passage: Passage) -> Features:
@@ -195,7 +196,7 @@ async def _row_of(page: Page, source: Source, feature_id: str, passage: Passage)
         if refused.answered == 404:
             return no_row(source.name)
         raise
-    return await asyncio.to_thread(read_row, source, answer.content, _wish(page), answer.elapsed_ms)
+    return await worked(len(answer.content) <= LITTLE_BYTES, read_row, source, answer.content, _wish(page), answer.elapsed_ms)
 
 
 def _theirs(page: Page, *, known_at: str | None = None) -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -20,6 +19,7 @@ from shared.datasets.aggregate.packing import Packed, packed, unpacked
 from shared.datasets.aggregate.problems import NotFinite, TooManyCells
 from shared.datasets.aggregate.question import MAX_ROWS
 from shared.datasets.aggregate.sketching import buckets, registers
+from shared.threads import LITTLE_ROWS, worked
 
 NEVER_NULL = ("rows", "count", "sum", "mean", "m2")
 """States whose nulls need not be told: counts have none, the others where nothing was counted."""
@@ -32,7 +32,8 @@ async def gather(connection: AsyncConnection, layout: Layout, compiled: Compiled
     columns = _columns(layout, compiled)
     found = await _row(connection, compiled, columns)
     check_groups(found[0])
-    return await asyncio.to_thread(_table, layout, compiled, columns, found)
+    little = not compiled.sketches and found[0] <= LITTLE_ROWS
+    return await worked(little, _table, layout, compiled, columns, found)
 
 
 def check_groups(count: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -29,6 +28,7 @@ from shared.datasets.negotiation import choose_form
 from shared.datasets.versions import AS_OF_HEADER, VERSION_HEADER, answer_versions, as_of_text, tag_of
 from shared.datasets.view import unknown_dataset, view
 from shared.errors import Forbidden
+from shared.threads import LITTLE_BYTES, LITTLE_ROWS, worked
 
 _WRITTEN_AT_ONCE = 4_000_000
 """Bytes of states that are copied in less time than a thread takes to begin, or a millisecond more."""
@@ -108,10 +108,10 @@ async def _answered(dataset: Dataset | None, question: Question, request: Reques
     asked = question.for_states() if form == "states" else question
     states = await states_of(reader, dataset, asked, caller, settings, now, Memory(runtime.columns, version))
     if form == "states":
-        small = states.table.nbytes < _WRITTEN_AT_ONCE
-        written = wire.write_states(states) if small else await asyncio.to_thread(wire.write_states, states)
+        written = await worked(states.table.nbytes < _WRITTEN_AT_ONCE, wire.write_states, states)
         return Response(written, media_type=wire.MEDIA_TYPE, headers=headers)
-    answer = await asyncio.to_thread(lambda: respond(*finished_answer(states, question, dataset, caller), form))
+    little = states.table.num_rows <= LITTLE_ROWS and states.table.nbytes <= LITTLE_BYTES
+    answer = await worked(little, lambda: respond(*finished_answer(states, question, dataset, caller), form))
     answer.headers.update(headers)
     return answer
 
