@@ -25,6 +25,7 @@ from shared.tokens import ALGORITHM, LEEWAY_S
 
 LOOK_S = 20.0
 """How often the folder is read again, so that a rotation by the command line is seen."""
+_HOP_USED_S, _MOST_HOPS = 20.0, 5_000
 _log = structlog.get_logger("access")
 
 
@@ -34,6 +35,7 @@ class Issuer:
     def __init__(self, url: str, name: str, folder: Path) -> None:
         self.url, self.name, self._folder = url, name, folder
         self.ring: Keyring = open_keys(folder, int(time.time()))
+        self._hops: dict[tuple[str, Caller, str], tuple[float, str]] = {}
 
     def mint(self, claims: Mapping[str, Any], *, life_s: int = TOKEN_LIFE_S) -> str:
         """A signed JWT (RFC 9068) with these claims about rights, valid from now for `life_s` seconds, at most 15 minutes."""
@@ -43,8 +45,18 @@ class Issuer:
         return jwt.encode({"alg": ALGORITHM, "kid": key.kid, "typ": "at+jwt"}, {**times, **claims}, key.jwk, algorithms=[ALGORITHM])
 
     def hop(self, asker: Caller, audience: str) -> str:
-        """A token for one call to one service on the asker's behalf, valid for a minute."""
-        return self.mint(hop_claims(asker, audience, self.name), life_s=HOP_LIFE_S)
+        """A token for calls to one service on the asker's behalf, valid for a minute.
+
+        One is used for twenty seconds, and never for another token of the asker's: signing and verifying cost more than the rest of a small question.
+        """
+        now, asked = time.monotonic(), (self.ring.current.kid, asker, audience)
+        until, token = self._hops.get(asked, (0.0, ""))
+        if until <= now:
+            token = self.mint(hop_claims(asker, audience, self.name), life_s=HOP_LIFE_S)
+            if len(self._hops) >= _MOST_HOPS:
+                self._hops.clear()
+            self._hops[asked] = (now + _HOP_USED_S, token)
+        return token
 
     def read(self, token: str) -> dict[str, Any] | None:
         """The claims of a token of ours for whatever audience, expired or not; nothing if it is not ours."""

@@ -8,6 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,6 +89,22 @@ async def test_a_hop_token_opens_only_the_service_it_was_minted_for(hub: HubUnde
     assert claims["act"] == {"sub": "430300/hub"}
     stolen = {"Authorization": f"Bearer {issuer.hop(asker, '430300/food')}"}
     assert (await hub.client.get("/me", headers=stolen)).status_code == 401
+
+
+async def test_a_hop_token_is_used_for_one_token_of_the_asker_and_for_seconds(hub: HubUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer = hub.app.state.runtime.own.issuer
+    asker = Caller("user:li.na", "430300/hub", frozenset({"hub:query"}), ("*",), token_id="one")
+    token = issuer.hop(asker, "430300/food")
+    assert issuer.hop(asker, "430300/food") == token
+    others = [
+        issuer.hop(asker, "430300/fire"),
+        issuer.hop(replace(asker, token_id="two"), "430300/food"),
+        issuer.hop(replace(asker, areas=("43",)), "430300/food"),
+    ]
+    started = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: started + 21)
+    others.append(issuer.hop(asker, "430300/food"))
+    assert len({token, *others}) == 5
 
 
 async def test_decisions_are_logged_and_secrets_are_not(hub: HubUnderTest, capfd: pytest.CaptureFixture[str]) -> None:
