@@ -121,7 +121,7 @@ def _question(question: Mapping[str, Any], words: Words) -> tuple[dict[str, Any]
         columns[column] = spec.get("field")
         asked["measures"][column] = spec | ({"field": words.name(spec["field"])} if spec.get("field") else {})
     for column, dimension in asked.get("by", {}).items():
-        columns[column] = words.dimension(str(dimension))
+        columns[column] = words.dimension(str(dimension)) or ""  # a dimension that nobody knows may be of anything
         asked["by"][column] = dimension if columns[column] else REDACTED
     fields = {name for name in columns.values() if name in words.names}
     if "sortby" in asked:
