@@ -116,10 +116,6 @@ async def computing(asking: Asking, plan: Plan, groups: dict[str, tuple[pa.Table
         for feed in feeds.values():
             feed.start()
             stack.push_async_callback(feed.stop)
-        for feed in feeds.values():
-            await feed.opened.wait()
-            if feed.failure is not None:
-                raise feed.failure
         wanted = {
             "sql": plan.sql,
             "scans": [scan.name for scan in plan.scans],
@@ -128,7 +124,11 @@ async def computing(asking: Asking, plan: Plan, groups: dict[str, tuple[pa.Table
             "timezone": asking.runtime.settings.timezone,
             "batch_rows": BATCH_ROWS,
         }
-        job = await stack.enter_async_context(workers.job(wanted, len(plan.scans)))
+        job = await stack.enter_async_context(workers.job(wanted, len(plan.scans)))  # while the sources begin
+        for feed in feeds.values():
+            await feed.opened.wait()
+            if feed.failure is not None:
+                raise feed.failure
         for scan, way in zip(plan.scans, job.scans, strict=True):
             if scan.name in feeds:
                 feeds[scan.name].send_to(way)
