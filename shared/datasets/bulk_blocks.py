@@ -70,9 +70,9 @@ class _Kind:
     made: Callable[..., Any] = pa.array
 
 
-_INTEGERS = ((SmallInteger, _Kind(func.int2send, np.dtype(">i2"))), (BigInteger, _Kind(func.int8send, np.dtype(">i8"))))
 _KINDS: Sequence[tuple[type[Any], _Kind]] = (
-    *_INTEGERS,
+    (SmallInteger, _Kind(func.int2send, np.dtype(">i2"))),
+    (BigInteger, _Kind(func.int8send, np.dtype(">i8"))),
     (Integer, _Kind(func.int4send, np.dtype(">i4"))),
     (Double, _Kind(func.float8send, np.dtype(">f8"))),
     (Boolean, _Kind(func.boolsend, np.dtype("?"))),

@@ -117,6 +117,7 @@ def comparable(table: pa.Table) -> list[str]:
         {"properties": "value,label"},
         {"filter": "big >= 0 OR said = '水'"},
         {"filter": "said = 'nobody says this'"},
+        {"filter": "said <> '%s %% %(x)s :y $1 {} \\ it''s'"},
         {"datetime": "2000-01-01T00:00:00Z/.."},
         {"good": "true", "properties": "number,day"},
     ],
