@@ -157,7 +157,7 @@ def _pieces(name: str, column: ColumnElement[Any]) -> Iterator[tuple[str, Column
 
 
 def _bytes(value: bytes) -> ColumnElement[bytes]:
-    return literal_column(f"decode('{value.hex()}', 'hex')")
+    return literal_column(f"decode('{value.hex()}', 'hex')" if value else "NULL::bytea")
 
 
 def _batches(columns: Columns, found: Mapping[str, Any]) -> Iterator[Any]:
