@@ -8,6 +8,7 @@ import hmac
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 import asyncpg
@@ -69,7 +70,11 @@ async def connection(url: str) -> AsyncIterator[asyncpg.Connection]:
         await opened.close()
 
 
-def scram_verifier(password: str, iterations: int = 4096) -> str:
+ITERATIONS = 4096
+"""RFC 7677, section 4: the least that a verifier should have."""
+
+
+def scram_verifier(password: str, iterations: int = ITERATIONS) -> str:
     """What PostgreSQL keeps of a password: SCRAM-SHA-256 (RFC 5802 section 3, RFC 7677)."""
     salt = secrets.token_bytes(16)
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
@@ -79,15 +84,15 @@ def scram_verifier(password: str, iterations: int = 4096) -> str:
     return f"SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}"
 
 
-async def make_roles(admin: asyncpg.Connection, names: Sequence[str], passwords: Mapping[str, str]) -> None:
+async def make_roles(admin: asyncpg.Connection, names: Sequence[str], passwords: Mapping[str, str], iterations: int = ITERATIONS) -> None:
     """Roles with their passwords; the server is sent verifiers only, so no password can end up in its log."""
     existing = {row["rolname"] for row in await admin.fetch("SELECT rolname FROM pg_roles WHERE rolname = ANY($1)", names)}
     superuser = await admin.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
-    statements = []
+    statements, verifier = [], partial(scram_verifier, iterations=iterations)
     for name in names:
         kind = name.rpartition("_")[2]
         verb = "ALTER" if name in existing else "CREATE"
-        statements.append(f"{verb} ROLE \"{name}\" LOGIN NOCREATEDB NOCREATEROLE CONNECTION LIMIT 60 PASSWORD '{scram_verifier(passwords[name])}'")
+        statements.append(f"{verb} ROLE \"{name}\" LOGIN NOCREATEDB NOCREATEROLE CONNECTION LIMIT 60 PASSWORD '{verifier(passwords[name])}'")
         statements += [f"ALTER ROLE \"{name}\" SET {setting} = '{value}'" for setting, value in ROLE_SETTINGS[kind].items()]
         if kind == "owner" and not superuser:
             statements.append(f'GRANT "{name}" TO current_user')  # or this administrator may not make a database for it
