@@ -17,6 +17,7 @@ import orjson
 
 from shared import log
 from shared.breaker import Breaker, State
+from shared.certificates import trusted
 from shared.passage import Passage
 from shared.source_failures import SourceBusy, SourceDenied, SourceFailure, SourceOverloaded, SourceRefused, SourceSkipped, SourceTimeout
 
@@ -94,7 +95,6 @@ class SourceClient:
     ) -> None:
         """`guard` raises the `SourceFailure` of a source that must be sent nothing; calls that insist pass it."""
         self._transport, self._private, self._guard = transport, private_addresses, guard
-        self._trusted = httpx.create_ssl_context(trust_env=False)
         self._gates: dict[str, Gate] = {}
         self._forgotten: set[asyncio.Task[None]] = set()
 
@@ -252,7 +252,7 @@ class SourceClient:
     def _connections(self) -> httpx.AsyncClient:
         """To one source. With a pool for all, each call looked at the connections of all."""
         limits = httpx.Limits(max_connections=AT_ONCE + STREAMS_AT_ONCE + _SPARE, max_keepalive_connections=AT_ONCE, keepalive_expiry=30)
-        transport = self._transport or httpx.AsyncHTTPTransport(verify=self._trusted, limits=limits, trust_env=False)
+        transport = self._transport or httpx.AsyncHTTPTransport(verify=trusted(), limits=limits, trust_env=False)
         return httpx.AsyncClient(timeout=None, follow_redirects=False, trust_env=False, transport=transport)
 
 

@@ -18,6 +18,7 @@ from shared.area_copy import AreaCopy
 from shared.area_directory import AreaDirectory
 from shared.bus import dead_letter_router, run_consumers
 from shared.calls import Calls
+from shared.certificates import trusted
 from shared.config import Settings, arrived_settings
 from shared.database import make_engine, make_sessions
 from shared.datasets.aggregate.kept_columns import KeptColumns
@@ -40,7 +41,7 @@ async def _running(service: Service, settings: Settings) -> AsyncIterator[Runtim
     engine = make_engine(settings.database_url, statement_timeout_s=settings.statement_timeout_s, name=settings.audience)
     reader = make_engine(settings.reader_url, statement_timeout_s=settings.statement_timeout_s, name=f"{settings.audience} reader")
     async with (
-        httpx.AsyncClient(timeout=httpx.Timeout(5.0), follow_redirects=False, trust_env=False) as http,
+        httpx.AsyncClient(timeout=httpx.Timeout(5.0), follow_redirects=False, trust_env=False, verify=trusted()) as http,
         _redis(settings.redis_publish_url) as publisher,
         _redis(settings.redis_consume_url) as consumer,
         AsyncExitStack() as stack,

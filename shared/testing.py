@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
+from shared.certificates import trusted
 from shared.tokens import ALGORITHM
 
 
@@ -91,7 +92,7 @@ async def serving(app: FastAPI, port: int = 0) -> AsyncIterator[httpx.AsyncClien
             if task.done():
                 await task
                 raise RuntimeError("the application did not start; its log says why")
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30, trust_env=False) as client:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30, trust_env=False, verify=trusted()) as client:
                 yield client
         finally:
             server.should_exit = True

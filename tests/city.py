@@ -161,6 +161,8 @@ class City:
 
     def close(self) -> None:
         self.redis.kill()
+        if self._admin is not None:
+            self._loop.call_soon_threadsafe(self._admin.terminate)
         self.postgres.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
 
