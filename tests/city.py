@@ -168,7 +168,7 @@ class City:
 
     async def _clone(self, service: str | Service, database: str, ddl: tuple[str, ...]) -> None:
         declaration = declared(service) if isinstance(service, str) else service
-        key = service if isinstance(service, str) else (id(service), ddl)
+        key = service if isinstance(service, str) else _made_of(service, ddl)
         admin = await self._administrator()
         if key not in self._templates:
             template = f"template_{declaration.name}_{len(self._templates)}"
@@ -231,6 +231,12 @@ class City:
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+
+def _made_of(service: Service, ddl: tuple[str, ...]) -> tuple[Any, ...]:
+    """What a declaration's database follows from: declarations that differ in nothing else share a template."""
+    shown = {table.name for dataset in service.datasets for table in (dataset.table, *(join.table for join in dataset.joins))}
+    return service.name, id(service.metadata), tuple(service.metadata.tables), service.series, frozenset(shown), ddl
 
 
 def _user(name: str, at: str) -> str:

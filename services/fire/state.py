@@ -107,10 +107,10 @@ class Dispatcher:
         asyncio.get_running_loop().call_later(AHEAD_S, self._forget, release, ahead)
 
     def _forget(self, release: str, ahead: Ahead) -> None:
-        for task in ahead.tasks:
-            task.cancel()
-        if self.ahead.get(release) is ahead:
+        if self.ahead.get(release) is ahead:  # nobody has taken it
             del self.ahead[release]
+            for task in ahead.tasks:
+                task.cancel()
 
     def unit_freed(self) -> None:
         """Incidents that are short of units are looked at at once."""
