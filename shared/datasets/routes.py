@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shared.runtime import Runtime, Service
 
 TITLE = Text("联动", "Liandong")
+_VERSIONS = versions_by_table()
 QUALITY: dict[int | str, dict[str, Any]] = {403: {"description": "Rows may be hidden from this caller, and scores would tell of them"}}
 _ITEMS: dict[int | str, dict[str, Any]] = {
     200: {
@@ -228,7 +229,7 @@ def _views(service: Service, caller: Caller, settings: Settings) -> list[View]:
 
 async def versions_of(connection: AsyncConnection, seen: Sequence[View]) -> dict[str, str]:
     """The versions of the datasets of which the caller sees everything; to others they would tell of changes they may not know of."""
-    by_table = dict((await connection.execute(versions_by_table())).all())
+    by_table = dict((await connection.execute(_VERSIONS)).all())
     return {shown.dataset.id: str(sum(by_table.get(name, 0) for name in noted_names(*shown.dataset.tables))) for shown in seen if shown.whole}
 
 

@@ -110,7 +110,7 @@ class Drainer:
         self._audience, self._schemas = settings.audience, f"{settings.hub_url}/events"
         self._database, self._link = database, link
         self._stream, self._epoch = stream_name(settings.city, settings.service), epoch_name(settings.city, settings.service)
-        self._retention = Retention(settings.audience, self._stream, database, link)
+        self._retention = Retention(settings.audience, self._stream, self._epoch, database, link)
 
     async def synchronise(self) -> None:
         """Find out what Redis has lost since it was published, and let that be published again, in order."""

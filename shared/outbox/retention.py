@@ -44,8 +44,8 @@ def parse_id(text: bytes) -> StreamId:
 class Retention:
     """Learns from the stream's groups what has arrived, and forgets what nobody needs any more."""
 
-    def __init__(self, audience: str, stream: str, database: asyncpg.Connection, link: Link) -> None:
-        self._audience, self._stream, self._database, self._link = audience, stream, database, link
+    def __init__(self, audience: str, stream: str, epoch: str, database: asyncpg.Connection, link: Link) -> None:
+        self._audience, self._stream, self._epoch, self._database, self._link = audience, stream, epoch, database, link
         self._next_care = self._next_purge = 0.0
         self.restart()
 
@@ -59,6 +59,8 @@ class Retention:
         if time.monotonic() < self._next_care:
             return True
         self._next_care = time.monotonic() + CARE_S
+        if await self._link.ask("GET", self._epoch) is None:
+            return False  # Redis was emptied, and nothing has been published since that would have shown it
         floors = await self._floors()
         await self._acknowledge(floors.get(HUB))
         unchanged = await self._trim(floors)

@@ -222,6 +222,15 @@ async def test_an_emptied_redis_is_filled_again_in_order_without_a_new_connectio
     assert admin.get(EPOCH) not in (None, before)
 
 
+async def test_an_emptied_redis_is_filled_again_though_nothing_new_is_said(runtime: Runtime, admin: Any) -> None:
+    await publish_each(runtime, "x", range(5))
+    await eventually(lambda: admin.xlen(STREAM) == 5)
+    admin.flushdb()
+    admin.xgroup_create(STREAM, "reader", "0", mkstream=True)  # as consumers do that find no stream
+    await eventually(lambda: admin.xlen(STREAM) == 5)
+    assert numbers(envelopes(admin)) == list(range(5))
+
+
 async def test_what_redis_lost_at_the_end_of_the_stream_is_published_again(runtime: Runtime, admin: Any) -> None:
     await publish_each(runtime, "x", range(6))
     await eventually(lambda: admin.xlen(STREAM) == 6)
