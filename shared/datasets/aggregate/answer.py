@@ -39,7 +39,7 @@ async def states_of(
         raise unknown_dataset(dataset.id)
     known_at = await settled(connection, question.known_at) if question.known_at else None
     seen = view(dataset, caller, known_at, city_areas=settings.areas)
-    layout = lay_out(question, seen, settings.timezone)
+    layout, memory = lay_out(question, seen, settings.timezone), memory.of(seen)
     fixed = personal(dataset)
     if fixed:
         check_cells(question, layout, dataset, caller, settings)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,32 +45,29 @@ class Memory:
     columns: KeptColumns
     version: str | None
 
+    def of(self, view: View) -> Memory:
+        """For who may see less than everything as if there were no versions: what goes quicker for one, or slower, would say whether anything has changed."""
+        return self if view.whole else Memory(self.columns, None)
+
 
 async def states_of_kept(connection: AsyncConnection, question: Question, layout: Layout, view: View, memory: Memory) -> pa.Table | None:
-    """The states of the layout from columns that are kept, or None if there are none, or the question is about more than times.
-
-    Who may not see all fields is answered no sooner than the rows were read: a quick answer would say that nothing was changed there.
-    """
+    """The states of the layout from columns that are kept, or None if there are none, or the question is about more than times."""
     columns = _columns(layout, view)
     plain = question.filter is None and question.bbox is None and question.datetime is None
-    if columns is None or not (plain and view.every_row and isinstance(view.source, Table)):
+    if columns is None or not (plain and view.whole and isinstance(view.source, Table)):
         return None
     if question.from_ or question.until:
         if not (view.time and _is_of(view.columns[view.time.name], view.source, DateTime)):
             return None
         columns = {**columns, ("time", view.time.name): view.columns[view.time.name]}  # type: ignore[dict-item]  # just looked at
-    started = time.monotonic()
     kept = await memory.columns.rows(connection, view.source, memory.version, columns)
     if kept is None:
         return None
     above = await _above(connection, layout, view, kept.parts, kept.above)
     try:
-        table = await asyncio.to_thread(lambda: _table(layout, view, _inside(question, view, kept.parts), above))
+        return await asyncio.to_thread(lambda: _table(layout, view, _inside(question, view, kept.parts), above))
     except Unusual:
         return None
-    if not view.whole:
-        await asyncio.sleep(max(0.0, kept.took_s - (time.monotonic() - started)))
-    return table
 
 
 async def states_by_values(connection: AsyncConnection, question: Question, layout: Layout, view: View, memory: Memory) -> pa.Table | None:

@@ -2,7 +2,8 @@
 
 They are taken once questions of one version have read as many rows as the table has: so whatever is asked, at most twice as much is read as
 would have been best, and a table that changes all the time is never taken. A version is exact to the commit (docs/adr/0019), and the rows are
-read in the snapshot in which it was looked at.
+read in the snapshot in which it was looked at. Only what the table's owner does beside the versions (`TRUNCATE`, a restore) is seen later,
+after `LONGEST_S` at most.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Table, and_, func, literal_column, select, true
 from sqlalchemy.dialects.postgresql import pg_catalog
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.datasets.aggregate.problems import NotFinite
@@ -23,13 +25,15 @@ from shared.vocabulary import AreaLevel
 
 IDLE_S = 600.0
 """Columns that nobody has asked for so long are given up."""
+LONGEST_S = 900.0
+"""No version is trusted for longer, as in the hub: the owner may remove rows without a version."""
 _MOST_TABLES = 64
 _PAGE_BYTES = 8192
 _PART_PAGES = 8192
 """Pages of a table that are read at once, 64 MiB."""
 _PART_ROWS = 4_000_000
-_WIDTHS: Mapping[Kind, int] = {"text": 4, "time": 8, "number": 8}
-"""Bytes of a value in memory."""
+_WIDTHS: Mapping[Kind, int] = {"text": 4, "time": 9, "number": 9}
+"""Bytes of a value in memory, with the mark that it is there."""
 Columns = Mapping[tuple[Kind, str], Column[Any]]
 Above = dict[AreaLevel, Mapping[str | None, str | None]]
 
@@ -39,8 +43,6 @@ class Kept:
     """All rows of a table, some of its columns."""
 
     parts: tuple[Rows, ...]
-    took_s: float
-    """How long it took to read them."""
     above: Above = field(default_factory=dict)
     """The areas above those that occur, as far as they were asked for."""
 
@@ -65,6 +67,7 @@ class _Known:
     kept: Kept | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     used: float = 0.0
+    since: float = field(default_factory=time.monotonic)
 
 
 class KeptColumns:
@@ -77,8 +80,8 @@ class KeptColumns:
 
     async def bytes_of(self, connection: AsyncConnection, table: Table, version: str | None) -> int:
         """How much room a table takes; what else is known of it is remembered with the version."""
-        known = self._tables.get(table.name)
-        if known is None or known.version != version:
+        known = self._at(table, version)
+        if known is None:
             known = await _look_at(connection, table, version or "")
             if version is not None and self._most:
                 self._tables[table.name] = known
@@ -96,17 +99,18 @@ class KeptColumns:
         if known is None:
             return None
         if not columns.keys() <= known.columns.keys():
-            if known.read < known.rows or not known.plain:
+            if known.read < known.rows:
                 return None
             async with known.turn:
-                if not columns.keys() <= known.columns.keys():
+                if known.plain and not columns.keys() <= known.columns.keys():
                     await self._take(connection, table, known, columns)
+        if not columns.keys() <= known.columns.keys():  # they could not be taken
+            return None
         known.used = time.monotonic()
         return known.kept
 
     async def _take(self, connection: AsyncConnection, table: Table, known: _Known, columns: Columns) -> None:
         """Read the columns, with those that are kept: rows may have been moved to other pages since."""
-        started = time.monotonic()
         wanted = {**known.columns, **columns}
         wanted = wanted if self._fits(known, wanted) else dict(columns)
         if not self._fits(known, wanted):
@@ -117,7 +121,10 @@ class KeptColumns:
         except (Unusual, NotFinite):  # another question may leave such a row out
             known.plain = False
             return
-        known.kept, known.columns = Kept(parts, time.monotonic() - started), wanted
+        except DBAPIError:  # as when the time for a statement is over: those who wait must not try it one after another
+            known.plain = False
+            raise
+        known.kept, known.columns = Kept(parts), wanted
         known.used = time.monotonic()
         self._shrink()
         if not self._watched:
@@ -129,7 +136,8 @@ class KeptColumns:
 
     def _at(self, table: Table, version: str | None) -> _Known | None:
         known = self._tables.get(table.name)
-        return known if known and version is not None and known.version == version else None
+        fresh = known and version is not None and known.version == version and time.monotonic() - known.since < LONGEST_S
+        return known if fresh else None
 
     def _shrink(self) -> None:
         """Give up the tables used longest ago until what is kept fits."""
