@@ -90,7 +90,7 @@ def _read_header(schema: pa.Schema) -> _Header:
     try:
         loaded = json.loads(described)
         versions = [loaded["contract"], loaded["buckets"], loaded["registers"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BrokenStates("The description of the states cannot be read.") from error
     for version, known in zip(versions, (CONTRACT, BUCKETS_VERSION, REGISTERS_VERSION), strict=True):
         if version != known:
@@ -105,6 +105,8 @@ def _read_table(data: bytes) -> pa.Table:
     if not data.endswith(b"\xff\xff\xff\xff\x00\x00\x00\x00"):
         raise ValueError("its end is missing")
     for message in pa.ipc.MessageReader.open_stream(pa.py_buffer(data)):
+        if message.type not in ("schema", "record batch"):
+            raise ValueError(f"a {message.type} is in it")  # a dictionary, whose buffers may be compressed too
         if message.type == "record batch" and _is_compressed(message.metadata.to_pybytes()):
             raise ValueError("its buffers are compressed")
     with pa.ipc.open_stream(pa.py_buffer(data)) as reader:

@@ -130,6 +130,23 @@ def test_compressed_buffers_are_refused_because_they_may_swell_to_any_size() -> 
             read_states(stream(table, compression=compression))
 
 
+def test_dictionaries_are_refused_because_theirs_may_be_compressed_too() -> None:
+    coded = pa.table({"a": pa.array(["x" * 1000]).dictionary_encode()})
+    schema, dictionary, _ = pa.ipc.MessageReader.open_stream(stream(coded, compression="zstd"))
+    batch = list(pa.ipc.MessageReader.open_stream(stream(coded)))[2]
+    spliced = b"".join(message.serialize().to_pybytes() for message in (schema, dictionary, batch)) + b"\xff\xff\xff\xff\x00\x00\x00\x00"
+    with pytest.raises(BrokenStates, match="a dictionary is in it"):
+        read_states(spliced)
+
+
+def test_a_bottomless_description_is_refused() -> None:
+    table = write_states(GOOD)
+    with pa.ipc.open_stream(table) as reader:
+        bottomless = reader.read_all().replace_schema_metadata({b"liandong": b"[" * 50_000})
+    with pytest.raises(BrokenStates, match="cannot be read"):
+        read_states(stream(bottomless))
+
+
 def test_a_stream_cut_anywhere_is_refused() -> None:
     data = write_states(GOOD)
     for length in range(0, len(data), 7):
