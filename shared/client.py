@@ -142,10 +142,11 @@ class SourceClient:
         if json is not None:
             sent["Content-Type"] = "application/json"
         body = content if json is None else orjson.dumps(json)
-        request = self._gate(source).http.build_request(method, url, params=list(params) or None, content=body, headers=sent)
-        async with self._admitted(source, passage, insist):
+        gate = self._gate(source)
+        request = gate.http.build_request(method, url, params=list(params) or None, content=body, headers=sent)
+        async with self._admitted(source, gate, passage, insist):
             started = time.monotonic()
-            status, answered, content = await self._send(source, request, limit_bytes)
+            status, answered, content = await self._send(source, gate.http, request, limit_bytes)
             elapsed_ms = round((time.monotonic() - started) * 1000)
             if status not in (200, 304):
                 raise _not_ok(source, status, content)
@@ -178,17 +179,17 @@ class SourceClient:
         gate.streams += 1
         try:
             async with AsyncExitStack() as held:
-                async with self._admitted(source, passage.within(begins_s), insist=False):
-                    response = await self._begun(source, request, held)
+                async with self._admitted(source, gate, passage.within(begins_s), insist=False):
+                    response = await self._begun(source, gate.http, request, held)
                 yield _pieces(source, response, passage, idle_s)
         finally:
             gate.streams -= 1
 
-    async def _begun(self, source: str, request: httpx.Request, held: AsyncExitStack) -> httpx.Response:
+    async def _begun(self, source: str, http: httpx.AsyncClient, request: httpx.Request, held: AsyncExitStack) -> httpx.Response:
         try:
             if not self._private:
                 await _pin_public_address(request)
-            response = await self._open(source, request)
+            response = await _open(source, http, request)
             held.push_async_callback(response.aclose)
             if response.status_code != 200:
                 raise _not_ok(source, response.status_code, await _bounded(source, response, MIB))
@@ -199,9 +200,9 @@ class SourceClient:
         return response
 
     @asynccontextmanager
-    async def _admitted(self, source: str, passage: Passage, insist: bool) -> AsyncIterator[None]:
+    async def _admitted(self, source: str, gate: Gate, passage: Passage, insist: bool) -> AsyncIterator[None]:
         """A place among the calls to the source, the deadline, and the breaker told how it went."""
-        gate, given_s = self._gate(source), passage.remaining_s
+        given_s = passage.remaining_s
         if not insist:
             self._guard(source)
         if insist:
@@ -225,24 +226,17 @@ class SourceClient:
         finally:
             gate.breaker.abandoned()
 
-    async def _send(self, source: str, request: httpx.Request, limit_bytes: int) -> tuple[int, httpx.Headers, bytes]:
+    async def _send(self, source: str, http: httpx.AsyncClient, request: httpx.Request, limit_bytes: int) -> tuple[int, httpx.Headers, bytes]:
         try:
             if not self._private:
                 await _pin_public_address(request)
-            response = await self._open(source, request)
+            response = await _open(source, http, request)
             try:
                 return response.status_code, response.headers, await _bounded(source, response, limit_bytes)
             finally:
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
             raise SourceFailure(f"{source} cannot be reached or broke off: {type(error).__name__}.") from error
-
-    async def _open(self, source: str, request: httpx.Request) -> httpx.Response:
-        http = self._gate(source).http
-        try:
-            return await http.send(request, stream=True)
-        except _STALE:
-            return await http.send(request, stream=True)
 
     def _gate(self, source: str) -> Gate:
         if source not in self._gates:
@@ -254,6 +248,19 @@ class SourceClient:
         limits = httpx.Limits(max_connections=AT_ONCE + STREAMS_AT_ONCE + _SPARE, max_keepalive_connections=AT_ONCE, keepalive_expiry=30)
         transport = self._transport or httpx.AsyncHTTPTransport(verify=trusted(), limits=limits, trust_env=False)
         return httpx.AsyncClient(timeout=None, follow_redirects=False, trust_env=False, transport=transport)
+
+
+async def _open(source: str, http: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """The beginning of the answer. The connections are closed if the source was forgotten since the call was made."""
+    for again in (False, True):
+        if http.is_closed:
+            break
+        try:
+            return await http.send(request, stream=True)
+        except _STALE:
+            if again:
+                raise
+    raise SourceFailure(f"{source} is no longer asked.")
 
 
 async def _bounded(source: str, response: httpx.Response, limit_bytes: int) -> bytes:

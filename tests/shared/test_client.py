@@ -227,6 +227,58 @@ async def test_light_questions_find_a_place_however_many_heavy_ones_wait(sources
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
+async def test_a_source_that_is_forgotten_meanwhile_fails_by_name_and_only_once(sources: SourceClient) -> None:
+    released = asyncio.Event()
+
+    async def held(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await released.wait()
+
+    async with listening(held) as url:
+        under_way = [asyncio.create_task(ask(sources, url)) for _ in range(AT_ONCE + 2)]  # two of them wait for a place
+        await asyncio.sleep(0.1)
+        sources.forget("430300/fire")
+        found = await asyncio.gather(*under_way, return_exceptions=True)
+        assert {type(failure) for failure in found} == {SourceFailure}, found
+        assert not sources._gates
+        released.set()
+    async with listening(saying(OK)) as url:  # registered again
+        assert await ask(sources, url) == b"{}"
+
+
+async def test_a_stream_of_a_forgotten_source_breaks_off_by_name(sources: SourceClient) -> None:
+    async def begun(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfirst")
+        await writer.drain()
+        await asyncio.sleep(60)
+
+    async with listening(begun) as url, sources.stream("430300/fire", url, starting("430300/hub", 5), begins_s=2, idle_s=2) as pieces:
+        assert await anext(pieces) == b"first"
+        sources.forget("430300/fire")
+        with pytest.raises(SourceFailure, match="430300/fire broke off"):
+            await anext(pieces)
+
+
+async def test_sources_that_come_and_go_leave_no_connections(sources: SourceClient) -> None:
+    connected: set[asyncio.StreamWriter] = set()
+
+    async def staying(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.add(writer)
+        writer.write(OK)
+        await reader.read()
+        connected.discard(writer)
+
+    async with listening(staying) as url:
+        for number in range(200):
+            await ask(sources, url, name=f"430300/{number}")
+        assert len(connected) == 200
+        for number in range(200):
+            sources.forget(f"430300/{number}")
+        async with asyncio.timeout(5):
+            while connected or sources._forgotten:
+                await asyncio.sleep(0.01)
+    assert not sources._gates
+
+
 async def test_private_addresses_are_asked_only_if_the_settings_allow_it() -> None:
     closed = SourceClient(private_addresses=False)
     async with listening(saying(OK)) as url:
