@@ -76,6 +76,7 @@ def read_page(asked: Source, content: bytes, wish: Wish, elapsed_ms: int, datase
         check_order(portion, wish.descending)
         if asked.kind == "sector":
             _check_places(features, places, len(wish.descending))
+        _check_depth(features, wish)
         return Features(
             rows=features,
             portion=portion,
@@ -100,6 +101,7 @@ def read_row(asked: Source, content: bytes, wish: Wish, elapsed_ms: int) -> Feat
             raise Disorder("something other than a feature")
         row = {name: document[name] for name in ("type", "id", "geometry", "properties")}
         agreement = _agreement(asked, document)
+        _check_depth([row], wish)
         return Features(rows=[row], portion=Portion(asked.name, [], exhausted=True), table=_table([row], wish), elapsed_ms=elapsed_ms, agreement=agreement)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, pa.ArrowException) as error:
         raise SourceUnsound(f"{asked.name} sent a row that is not what it should be: {str(error)[:200]}") from error
@@ -112,6 +114,12 @@ def no_row(source: str) -> Features:
 
 def _is_feature(row: Any) -> bool:
     return row["type"] == "Feature" and isinstance(row["properties"], dict) and "geometry" in row and "id" in row
+
+
+def _check_depth(features: Sequence[Mapping[str, Any]], wish: Wish) -> None:
+    """Raise `TypeError` for values nested deeper than can be written: more can be read, and the whole answer would fail with one source's rows."""
+    if wish.seen is None:
+        orjson.dumps({"features": features})
 
 
 def _check_places(features: Sequence[Mapping[str, Any]], places: Sequence[Sequence[str | None]], levels: int) -> None:

@@ -52,6 +52,13 @@ def document(change: Callable[[dict[str, Any]], object]) -> Spoil:
     return altered(spoil)
 
 
+def nested(depth: int) -> Any:
+    made: Any = None
+    for _ in range(depth):
+        made = [made]
+    return made
+
+
 LIES: dict[str, Spoil] = {
     "half the page": altered(lambda content: content[: len(content) // 2]),
     "broken off": broken_off,
@@ -67,6 +74,7 @@ LIES: dict[str, Spoil] = {
     "no features": document(lambda page: page.update(features=[7] * len(page["features"]))),
     "no rows and more to come": document(lambda page: page.update(features=[], places=[])),
     "links of nothing": document(lambda page: page.update(links=7)),
+    "deeper than can be written": document(lambda page: page["features"][3]["properties"].update(kind=nested(300))),
     "a time that is none": document(lambda page: page.update(timeStamp="yesterday")),
 }
 
