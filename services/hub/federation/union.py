@@ -112,7 +112,7 @@ def _comparable(value: Any) -> tuple[Any, ...]:
         case int() | float() | Decimal():
             return ("number", 1, 0) if math.isnan(value) else ("number", 0, value)
         case datetime():
-            return ("datetime", value)
+            return ("datetime" if value.tzinfo else "datetime of no zone", value)
         case date():
             return ("date", value)
     return (type(value).__name__, value)

@@ -85,3 +85,10 @@ def test_a_source_with_nothing_to_show_that_claims_more_is_not_believed() -> Non
 def test_rows_out_of_order_or_without_understandable_places_are_refused(places: list[Any]) -> None:
     with pytest.raises(Disorder):
         check_order(Portion("a", places, exhausted=True), [False])
+
+
+def test_times_without_a_zone_spoil_no_order() -> None:
+    portions = [Portion("a", [["t2026-01-01T00:00:00", "s1"]], exhausted=True), Portion("b", [["t2026-01-01T00:00:00+00:00", "s1"]], exhausted=True)]
+    for portion in portions:
+        check_order(portion, [False])
+    assert len(merge(portions, [False], 9).picked) == 2
