@@ -134,7 +134,7 @@ class SourceClient:
     ) -> Answer:
         """The source's whole answer, or a `SourceFailure` that says why there is none; never later than the passage allows.
 
-        `insist`: ask even a source that is left alone, as a heartbeat does; its answer ends the pause at once.
+        `insist`: ask even a source that is left alone or has no place, as a heartbeat does; its answer ends the pause at once.
         """
         sent = {"Accept-Encoding": "identity", **passage.headers(), **_tracing(), **(headers or {})}
         if token is not None:
@@ -201,7 +201,7 @@ class SourceClient:
 
     @asynccontextmanager
     async def _admitted(self, source: str, gate: Gate, passage: Passage, insist: bool) -> AsyncIterator[None]:
-        """A place among the calls to the source, the deadline, and the breaker told how it went."""
+        """A place among the calls to the source, the deadline, and the breaker told how it went; what insists goes beside them: busy is not down."""
         given_s = passage.remaining_s
         if not insist:
             self._guard(source)
@@ -211,7 +211,7 @@ class SourceClient:
             raise SourceSkipped(f"{source} kept failing and is left alone for a moment.")
         admitted = False
         try:
-            async with asyncio.timeout(given_s), gate.place(given_s):
+            async with asyncio.timeout(given_s), nullcontext() if insist else gate.place(given_s):
                 admitted = True
                 yield
             gate.succeeded()

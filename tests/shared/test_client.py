@@ -227,6 +227,17 @@ async def test_light_questions_find_a_place_however_many_heavy_ones_wait(sources
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
+async def test_who_insists_needs_no_place_among_the_others(sources: SourceClient) -> None:
+    async with listening(silent) as slow, listening(saying(OK)) as url:
+        waiting = [asyncio.create_task(ask(sources, slow, seconds=4)) for _ in range(2 * AT_ONCE)]
+        await asyncio.sleep(0.1)
+        answer = await sources.ask("430300/fire", url, starting("430300/hub", 1), insist=True)
+        assert answer.content == b"{}"
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
 async def test_a_source_that_is_forgotten_meanwhile_fails_by_name_and_only_once(sources: SourceClient) -> None:
     released = asyncio.Event()
 
