@@ -49,13 +49,13 @@ class Issuer:
 
         One is used for twenty seconds, and never for another token of the asker's: signing and verifying cost more than the rest of a small question.
         """
-        now, asked = time.monotonic(), (self.ring.current.kid, asker, audience)
-        until, token = self._hops.get(asked, (0.0, ""))
-        if until <= now:
+        now, asked = time.time(), (self.ring.current.kid, asker, audience)  # the clock by which services judge it, even if it was set
+        minted, token = self._hops.get(asked, (0.0, ""))
+        if not minted <= now < minted + _HOP_USED_S:
             token = self.mint(hop_claims(asker, audience, self.name), life_s=HOP_LIFE_S)
             if len(self._hops) >= _MOST_HOPS:
                 self._hops.clear()
-            self._hops[asked] = (now + _HOP_USED_S, token)
+            self._hops[asked] = (now, token)
         return token
 
     def read(self, token: str) -> dict[str, Any] | None:
