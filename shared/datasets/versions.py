@@ -23,14 +23,17 @@ AS_OF_HEADER = "Liandong-As-Of"
 """The moment whose data an unchanged answer shows: it was made sure of then."""
 
 
-async def answer_versions(connection: AsyncConnection, datasets: Sequence[Dataset], settings: Settings) -> dict[str, str]:
+async def answer_versions(
+    connection: AsyncConnection, datasets: Sequence[Dataset], settings: Settings, *, made: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """For each dataset a text that changes with every committed change of its tables, of the area table, or of its declaration.
 
     Datasets with a table that keeps no history have none. How often the tables changed and when last: a database that was put back
-    to an earlier state never comes to the same text again with other rows. One statement, however many datasets.
+    to an earlier state never comes to the same text again with other rows. One statement, however many datasets; it also makes these settings of
+    PostgreSQL (`made`) for the rest of the transaction.
     """
     made_of = {dataset.id: _names(dataset) for dataset in datasets if all(map(keeps_history, dataset.tables))}
-    stamps = await _stamps(connection, sorted(set().union(*made_of.values()))) if made_of else {}
+    stamps = await _stamps(connection, sorted(set().union(*made_of.values())), made or {}) if made_of or made else {}
     declared = {dataset.id: dataset for dataset in datasets if dataset.id in made_of}
     return {name: _text([stamps[table] for table in tables], _meaning(declared[name], settings)) for name, tables in made_of.items()}
 
@@ -48,21 +51,19 @@ def _names(dataset: Dataset) -> set[str]:
     return noted_names(*dataset.tables, areas)
 
 
-def _stamped() -> Select[Any]:
+@lru_cache(maxsize=16)
+def _stamped(made: tuple[str, ...]) -> Select[Any]:
+    """Put together once for each choice of settings: that took longer than running it."""
     name = func.unnest(bindparam("names", type_=ARRAY(Text))).column_valued("name")
     counted = versions_by_table().subquery("counted")
     last = select(func.max(changes.c.recorded_at)).where(changes.c.table_name == name).scalar_subquery()
     version = select(counted.c.version).where(counted.c.table_name == name).scalar_subquery()
-    return select(name, func.coalesce(version, 0), last)
+    return select(name, func.coalesce(version, 0), last, *(func.set_config(setting, bindparam(setting), True) for setting in made))
 
 
-_STAMPED = _stamped()
-"""Made once: making it took longer than running it."""
-
-
-async def _stamps(connection: AsyncConnection, names: Sequence[str]) -> Mapping[str, tuple[int, int]]:
-    """How many transactions have changed each table, and when the last of them began, in microseconds."""
-    found = await connection.execute(_STAMPED, {"names": list(names)})
+async def _stamps(connection: AsyncConnection, names: Sequence[str], made: Mapping[str, str]) -> Mapping[str, tuple[int, int]]:
+    """How many transactions have changed each table, and when the last of them began, in microseconds. The settings are made even without a name."""
+    found = await connection.execute(_stamped(tuple(sorted(made))), {"names": [*names, *([] if names else [""])], **made})
     return {row[0]: (int(row[1]), round(row[2].timestamp() * 1_000_000) if row[2] else 0) for row in found}
 
 

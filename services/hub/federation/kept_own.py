@@ -9,7 +9,7 @@ from services.hub.federation.kept import Answered
 from services.hub.federation.kept_states import Versions, made
 from shared.caller import Caller
 from shared.database import reading
-from shared.datasets.aggregate.answer import states_of
+from shared.datasets.aggregate.answer import begin, states_of
 from shared.datasets.aggregate.by_values import Memory
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.states import States
@@ -22,7 +22,7 @@ async def own_states(runtime: Runtime, dataset: Dataset, question: Question, cal
     """States of a dataset of the hub itself, and the version they are of, in one snapshot."""
     asked = time.monotonic()
     async with reading(runtime.reader) as connection:
-        version = (await answer_versions(connection, [dataset], runtime.settings)).get(dataset.id)
+        version = await begin(connection, dataset, question, runtime.settings)
         states = await states_of(connection, dataset, question, caller, runtime.settings, datetime.now(UTC), Memory(runtime.columns, version))
     return made(states, asked, version)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import ColumnElement, Table, func, select
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.caller import Caller
@@ -27,17 +27,23 @@ from shared.datasets.coverage import Coverage, Scope, SourceAnswer
 from shared.datasets.declaration import Dataset
 from shared.datasets.history import settled
 from shared.datasets.labels import visible_fields
+from shared.datasets.versions import answer_versions
 from shared.datasets.view import View, unknown_dataset, view
 
 
 async def states_of(
     connection: AsyncConnection, dataset: Dataset, question: Question, caller: Caller, settings: Settings, now: datetime, memory: Memory
 ) -> States:
-    """The states of the rows that exist for the caller, computed in one snapshot of `connection` (repeatable read), which is of the memory's version."""
+    """The states of the rows that exist for the caller, computed in one snapshot of `connection` (repeatable read), which is of the memory's version.
+
+    Its transaction was begun by `begin`.
+    """
     started = time.perf_counter()
     if not visible_fields(dataset, caller):
         raise unknown_dataset(dataset.id)
     known_at = await settled(connection, question.known_at) if question.known_at else None
+    if known_at:  # in a new transaction
+        await begin(connection, dataset, question, settings)
     seen = view(dataset, caller, known_at, city_areas=settings.areas)
     layout, memory = lay_out(question, seen, settings.timezone), memory.of(seen)
     fixed = personal(dataset)
@@ -47,13 +53,12 @@ async def states_of(
         refuse_personal_fields(layout, dataset)
     if fixed:
         layout, served_from = as_perturbed(layout), CELLS
-        await connection.execute(select(*_set(question, settings)))
         table = await perturbed_table(connection, question, layout, seen, settings)
     else:
         rolled = compile_rolled(question, layout, seen, caller, settings.areas)
         served_from = rolled.served_from if rolled else "rows"
         kept = None if rolled else await states_of_kept(connection, question, layout, seen, memory)
-        table = await _computed(connection, question, layout, seen, settings, memory, rolled) if kept is None else kept
+        table = await _computed(connection, question, layout, seen, memory, rolled) if kept is None else kept
     rows = pc.sum(table[GROUP_ROWS]).as_py() or 0
     answer = SourceAnswer(
         source=settings.audience,
@@ -67,11 +72,8 @@ async def states_of(
     return States(layout, table, (answer,), dataset.smallest_group)
 
 
-async def _computed(
-    connection: AsyncConnection, question: Question, layout: Layout, seen: View, settings: Settings, memory: Memory, rolled: Compiled | None
-) -> pa.Table:
+async def _computed(connection: AsyncConnection, question: Question, layout: Layout, seen: View, memory: Memory, rolled: Compiled | None) -> pa.Table:
     """The states from the database, in one of three ways."""
-    await connection.execute(select(*_set(question, settings)))
     if rolled:
         return await gather(connection, layout, rolled)
     grouped_here = await states_by_values(connection, question, layout, seen, memory)
@@ -83,12 +85,14 @@ async def _computed(
     return table
 
 
-def _set(question: Question, settings: Settings) -> list[ColumnElement[str]]:
-    """Settings for the rest of the transaction: the time that is left; groups hashed, for the planner takes each row for one and would sort them all."""
-    hashed: list[ColumnElement[str]] = [func.set_config("enable_sort", "off", True)]
-    if question.deadline_ms is None:
-        return hashed
-    return [*hashed, func.set_config("statement_timeout", str(min(question.deadline_ms, int(settings.statement_timeout_s * 1000))), True)]
+async def begin(connection: AsyncConnection, dataset: Dataset, question: Question, settings: Settings) -> str | None:
+    """The version of a dataset, None if it has none, and settings for the rest of the transaction, in one round trip.
+
+    Statements have the time that is left; groups are hashed, for the planner takes each row for one and would sort them all.
+    """
+    longest = int(settings.statement_timeout_s * 1000)
+    made = {"enable_sort": "off", "statement_timeout": str(min(question.deadline_ms or longest, longest))}
+    return (await answer_versions(connection, [dataset], settings, made=made)).get(dataset.id)
 
 
 def finished_answer(states: States, question: Question, dataset: Dataset, caller: Caller) -> tuple[Finished, Coverage]:

@@ -16,7 +16,7 @@ from shared.caller import Caller
 from shared.config import Settings
 from shared.database import Reader
 from shared.datasets.aggregate import states as wire
-from shared.datasets.aggregate.answer import finished_answer, states_of
+from shared.datasets.aggregate.answer import begin, finished_answer, states_of
 from shared.datasets.aggregate.by_values import Memory
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.render import respond
@@ -124,14 +124,12 @@ def by_hub(caller: Caller, settings: Settings) -> bool:
 async def _tagged(
     reader: AsyncConnection, dataset: Dataset, question: Question, caller: Caller, settings: Settings, form: Form
 ) -> tuple[str | None, dict[str, str]]:
-    """The version of the dataset, and headers with the answer's tag, known before anything is computed.
+    """The version of the dataset, and headers with the answer's tag, known before anything is computed; its transaction is begun.
 
     Only for those who see everything, and for the hub, which shows neither to anybody: to others they would tell of changes that do not exist for them.
     """
-    if not visible_fields(dataset, caller) or not (form == "states" or view(dataset, caller, city_areas=settings.areas).whole):
-        return None, CACHE
-    version = (await answer_versions(reader, [dataset], settings)).get(dataset.id)
-    if version is None:
+    version = await begin(reader, dataset, question, settings)
+    if not visible_fields(dataset, caller) or not (form == "states" or view(dataset, caller, city_areas=settings.areas).whole) or version is None:
         return None, CACHE
     rights = (caller.areas, caller.clearance, sorted(caller.scopes), caller.purpose, caller.actor)
     tag = tag_of(version, question.model_dump_json(by_alias=True, exclude={"deadline_ms", "max_age"}), rights, form)
