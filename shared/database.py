@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, urlencode
 
-from asyncpg import InterfaceError, PostgresError
+from asyncpg import InterfaceError, InternalClientError, PostgresError
 from fastapi import Depends, Request
 from sqlalchemy import URL, MetaData, event, make_url
 from sqlalchemy.exc import InvalidatePoolError
@@ -90,8 +90,8 @@ def _check_alive(connection: Any, record: Any, _: Any) -> None:
         try:
             connection.run_async(lambda driver: driver.execute("SELECT"))
             return
-        except (PostgresError, InterfaceError, OSError, TimeoutError):
-            pass  # it is dead: the pool makes another
+        except (PostgresError, InterfaceError, InternalClientError, OSError, TimeoutError):
+            pass  # it is dead, or was left in the middle of a statement: the pool makes another
     raise InvalidatePoolError
 
 

@@ -14,6 +14,7 @@ from ops.hub import Refused
 from ops.tour.city import RunningCity, unbroken
 from ops.tour.state import RETURNS_WITHIN_S, Begun, fire_incident_of, now
 from ops.tour.story import Story
+from ops.tour.ways import leads_through
 
 PLANT = "湘江氯碱厂"
 NOTE = "演练：liandong tour / exercise of the tour"
@@ -96,7 +97,7 @@ def crews(story: Story, city: RunningCity, begun: Begun) -> None:
             story.figure("出动", "Sent", f"{unit['unit']}, {'–' if seconds is None else f'{seconds / 60:.1f} min'}")
         lines = [shapely.geometry.shape(unit["route"]["geometry"]) for unit in content["units"] if unit.get("route")]
         endangered = shapely.geometry.shape(content["outline"]["geometry"]) if content.get("outline") else None
-        through = [line for line in lines if endangered is not None and line.intersection(endangered).length > 1e-9]
+        through = [line for line in lines if endangered is not None and leads_through(line, endangered)]
         story.check(bool(lines) and not through, f"{len(lines)} 条路线无一穿过影响范围", f"None of {len(lines)} routes leads through the outline")
         card = city.ask("duty", "hub", "GET", "/lookups/worksafety.on-site-card", lon=begun.site["lon"], lat=begun.site["lat"], radius_m=500)
         story.keep(card["coverage"])
