@@ -46,8 +46,6 @@ class View:
     geometry: Columns | None
     """Columns lon and lat (`Point`), or GeoJSON and box (`Shape`); None if there is none or it is not visible."""
     known_at: datetime | None
-    every_row: bool
-    """Whether rights take no row away."""
     whole: bool
     """Whether rights take nothing away, neither fields nor rows."""
 
@@ -93,9 +91,8 @@ def view(dataset: Dataset, caller: Caller, known_at: datetime | None = None, *, 
     rows = rows if own is None else and_(rows, own)
     keys = tuple(table.c[name] for name in dataset.keys)
     geometry = _geometry(dataset, caller, froms)
-    every_row = own is None and caller.everywhere and "*" in city_areas
-    whole = every_row and len(fields) == len(dataset.fields) and (geometry is None) == (dataset.geometry is None)
-    return View(dataset, fields, source, columns, rows, keys, geometry, known_at, every_row, whole)
+    whole = own is None and caller.everywhere and "*" in city_areas and len(fields) == len(dataset.fields) and (geometry is None) == (dataset.geometry is None)
+    return View(dataset, fields, source, columns, rows, keys, geometry, known_at, whole)
 
 
 @lru_cache(maxsize=256)
