@@ -84,15 +84,14 @@ def _check_alive(connection: Any, record: Any, _: Any) -> None:
     used = record.info.get("used")
     if used is None:
         return
-    if not connection.driver_connection.is_closed():
-        if time.monotonic() - used < IDLE_S:
-            return
-        try:
-            connection.run_async(lambda driver: driver.execute("SELECT"))
-            return
-        except (PostgresError, InterfaceError, InternalClientError, OSError, TimeoutError):
-            pass  # it is dead, or was left in the middle of a statement: the pool makes another
-    raise InvalidatePoolError
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError
+    if time.monotonic() - used < IDLE_S:
+        return
+    try:
+        connection.run_async(lambda driver: driver.execute("SELECT"))
+    except (PostgresError, InterfaceError, InternalClientError, OSError, TimeoutError) as error:  # dead, or left in the middle of a statement
+        raise InvalidatePoolError from error
 
 
 def make_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

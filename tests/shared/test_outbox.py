@@ -174,6 +174,7 @@ async def test_writers_of_the_same_subjects_in_opposite_order_do_not_deadlock(ru
 
     await asyncio.gather(write("abcdef"), write("fedcba"), write("cafebd"))
     await eventually(lambda: admin.xlen(STREAM) == 3 * 40 * 6)
+    assert all(sorted(numbers(envelopes(admin), thing)) == sorted([*range(40)] * 3) for thing in "abcdef")
 
 
 async def test_a_transaction_that_commits_late_is_not_passed_over(runtime: Runtime, admin: Any) -> None:
