@@ -39,7 +39,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.datasets.aggregate.packing import EPOCH_US
+from shared.datasets.aggregate.packing import EPOCH_DAYS, EPOCH_US
 from shared.datasets.bulk_sql import as_text
 from shared.datasets.record_query import RecordQuery
 from shared.datasets.view import View
@@ -50,8 +50,6 @@ BLOCK_PAGES = 512
 """Pages whose rows travel together: 4 MiB of the table."""
 MOST_BATCH = 4 * 1024 * 1024
 """About the most bytes of a batch: values in a page may be compressed."""
-_EPOCH_DAYS = np.int32(10_957)
-"""From 1970 to 2000, where PostgreSQL's dates begin."""
 _DELIMITER, _NULL = b"\xff", b"\xfe"
 """Bytes that no UTF-8 has."""
 _SOUND = text(
@@ -76,7 +74,7 @@ _KINDS: Sequence[tuple[type[Any], _Kind]] = (
     (Integer, _Kind(func.int4send, np.dtype(">i4"))),
     (Double, _Kind(func.float8send, np.dtype(">f8"))),
     (Boolean, _Kind(func.boolsend, np.dtype("?"))),
-    (Date, _Kind(func.date_send, np.dtype(">i4"), lambda days, mask: pa.array(days + _EPOCH_DAYS, mask=mask).cast(pa.date32()))),
+    (Date, _Kind(func.date_send, np.dtype(">i4"), lambda days, mask: pa.array(days + np.int32(EPOCH_DAYS), mask=mask).cast(pa.date32()))),
     (DateTime, _Kind(func.timestamptz_send, np.dtype(">i8"), lambda sent, mask: pa.array(sent + EPOCH_US, mask=mask).cast(pa.timestamp("us", "UTC")))),
 )
 Columns = Mapping[str, ColumnElement[Any]]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import BigInteger, Boolean, ColumnElement, Date, DateTime, Double, Select, cast, func, literal_column, select
 from sqlalchemy import Text as Words
 
-EPOCH_US, _EPOCH_DAYS = 946_684_800_000_000, 10_957
+EPOCH_US, EPOCH_DAYS = 946_684_800_000_000, 10_957
 """From 1970 to 2000, where PostgreSQL's times begin."""
 _FIRST_US, LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
@@ -99,7 +99,7 @@ def _values(kind: pa.DataType, count: int, pieces: Iterator[bytes]) -> Any:
         moments = np.clip(np.frombuffer(data, ">i8").astype(np.int64), _FIRST_US - EPOCH_US, LAST_US - EPOCH_US) + EPOCH_US
         return pa.array(moments).cast(kind)
     if pa.types.is_date(kind):
-        days = np.clip(np.frombuffer(data, ">i4").astype(np.int64), _FIRST_DAY - _EPOCH_DAYS, _LAST_DAY - _EPOCH_DAYS) + _EPOCH_DAYS
+        days = np.clip(np.frombuffer(data, ">i4").astype(np.int64), _FIRST_DAY - EPOCH_DAYS, _LAST_DAY - EPOCH_DAYS) + EPOCH_DAYS
         return pa.array(days.astype(np.int32)).cast(kind)
     if pa.types.is_boolean(kind):
         return pa.array(np.frombuffer(data, np.bool_))

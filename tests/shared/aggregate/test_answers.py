@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +12,6 @@ import pytest
 
 from shared.config import Settings
 from shared.datasets.aggregate.sketches import DISTINCT_ERROR, QUANTILE_ERROR
-from shared.service import create_app
-from shared.testing import running
 from tests.city import City
 from tests.shared.aggregate.toy import DDL, TOY, expected, fill, period, random_calls
 
@@ -29,13 +26,6 @@ async def settings(city: City) -> Settings:
     made = city.settings(TOY, ddl=DDL)
     await fill(made, ROWS)
     return made
-
-
-@pytest.fixture(scope="module")
-async def client(city: City, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    async with running(create_app(TOY, settings)) as made:
-        made.headers.update(city.headers("toy", scope="toy:read", clearance={"grade": "general", "personal": "personal"}))
-        yield made
 
 
 async def ask(client: httpx.AsyncClient, collection: str = "toy.calls", **question: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -11,8 +10,6 @@ import pytest
 from shared.config import Settings
 from shared.datasets.aggregate import answer, by_values
 from shared.datasets.aggregate.value_columns import Unusual, texts_of
-from shared.service import create_app
-from shared.testing import running
 from tests.city import City
 from tests.shared.aggregate.toy import DDL, TOY, fill, random_calls
 
@@ -31,13 +28,6 @@ async def settings(city: City) -> Settings:
     made = city.settings(TOY, ddl=DDL)
     await fill(made, random_calls(3000, seed=5))
     return made
-
-
-@pytest.fixture(scope="module")
-async def client(city: City, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    async with running(create_app(TOY, settings)) as made:
-        made.headers.update(city.headers("toy", scope="toy:read", clearance={"grade": "general", "personal": "personal"}))
-        yield made
 
 
 async def ask(client: httpx.AsyncClient, question: dict[str, Any]) -> Any:
