@@ -26,7 +26,7 @@ test: install-dev ## Every test with seeded samples, on two cores (8 minutes at 
 	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 proof: install-dev ## The full counts: every fault, every property run; as long as it takes
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "proof or not proof" $(TESTS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "proof or not proof" -o faulthandler_timeout=7200 $(TESTS)
 
 check: install-dev ## Format, lint, types, import rules, migrations in step with models, docs in step with settings
 	$(BIN)/ruff format --check .

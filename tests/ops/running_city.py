@@ -16,6 +16,8 @@ import psutil
 from ops.services import PORT_OFFSETS, ROOT
 
 PATIENCE_S = 180
+BASES = range(20_000, 30_000, 10)
+_GIVEN: set[int] = set()
 
 
 class RunningCity:
@@ -53,6 +55,7 @@ class RunningCity:
             self.supervisor = subprocess.Popen(command, cwd=ROOT, env=self.environment(**changes), stdout=output, stderr=output, start_new_session=True)
         while not self._has_written_run_file():
             if self.supervisor.poll() is not None or time.monotonic() - began > PATIENCE_S:
+                self.close()  # nobody else will: whoever asked for it has got no city
                 raise RuntimeError(f"the city does not start:\n{self.output.read_text(encoding='utf-8')[-4000:]}")
             time.sleep(0.05)
         self.seconds_to_ready = time.monotonic() - began
@@ -96,6 +99,14 @@ def living(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 def free_port_base() -> int:
-    """A base from which every port of a city is free, away from the ports that the kernel gives to clients."""
-    used = {found.laddr.port for found in psutil.net_connections("tcp") if found.laddr}
-    return next(base for base in range(20000 + os.getpid() % 500 * 10, 30000, 10) if not used & set(range(base, base + len(PORT_OFFSETS))))
+    """A base from which every port of a city is free, away from the ports that the kernel gives to clients.
+
+    Nobody else is given the same: a city listens seconds after it was told where. Each worker has a share of the bases, and gives none twice.
+    """
+    used = {found.laddr.port for found in psutil.net_connections("tcp") if found.laddr} | _GIVEN
+    many, own = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    mine = BASES[own % many :: many]
+    first = os.getppid() % len(mine)  # another run on this machine begins elsewhere
+    base = next(base for base in (*mine[first:], *mine[:first]) if not used & set(range(base, base + len(PORT_OFFSETS))))
+    _GIVEN.add(base)
+    return base
