@@ -103,10 +103,10 @@ def free_port_base() -> int:
 
     Nobody else is given the same: a city listens seconds after it was told where. Each worker has a share of the bases, and gives none twice.
     """
-    used = {found.laddr.port for found in psutil.net_connections("tcp") if found.laddr} | _GIVEN
+    used: set[int] = {found.laddr.port for found in psutil.net_connections("tcp") if found.laddr} | _GIVEN
     many, own = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     mine = BASES[own % many :: many]
     first = os.getppid() % len(mine)  # another run on this machine begins elsewhere
-    base = next(base for base in (*mine[first:], *mine[:first]) if not used & set(range(base, base + len(PORT_OFFSETS))))
+    base: int = next(base for base in (*mine[first:], *mine[:first]) if not used & set(range(base, base + len(PORT_OFFSETS))))
     _GIVEN.add(base)
     return base
