@@ -60,6 +60,17 @@ def test_a_unit_is_a_source_from_the_sum_of_one_on() -> None:
     assert graded([], 0).grade is None
 
 
+def test_two_hundred_tonnes_of_sulphur_dioxide_as_a_published_worked_example_has_it() -> None:
+    """A question of the examination for safety engineers, with its solution: 200 t of sulphur dioxide, Q 20 t, beta 2, 60 people, so alpha 1.5.
+
+    R = 1.5 x (2 x 200 / 20) = 30, grade III (https://www.8fe.cn/test-question-282515.html). It names GB 18218 without a year; its figures are those of 2018.
+    """
+    dioxide = BY_CAS["7446-09-5"]
+    grading = graded([Stored("sulphur dioxide", 200, dioxide.critical_t, dioxide.beta)], 60)
+    assert (dioxide.critical_t, dioxide.beta, grading.alpha) == (20, 2, 1.5)
+    assert (grading.r, grading.grade) == (30, HazardGrade.III)
+
+
 def test_unknown_population_counts_as_the_gravest() -> None:
     assert hazard_index([CHLORINE], None) == hazard_index([CHLORINE], 100)
 
