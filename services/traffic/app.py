@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.traffic.closures import api as closures
 from services.traffic.closures.handlers import close_roads, open_roads
 from services.traffic.closures.tasks import end_by_time
-from services.traffic.datasets import CLOSURES, DETECTORS, INCIDENTS, NETWORKS, OBSERVATIONS, ROADS
+from services.traffic.datasets import ADJACENCY, CLOSURES, DETECTORS, INCIDENTS, NETWORKS, OBSERVATIONS, ROADS
 from services.traffic.detectors import api as detectors
 from services.traffic.incidents import api as incidents
 from services.traffic.models import metadata
@@ -21,7 +21,7 @@ service = Service(
     name="traffic",
     title=Text("交通", "Traffic"),
     routers=[network.router, detectors.router, incidents.router, closures.router, routing.router],
-    datasets=[ROADS, NETWORKS, DETECTORS, OBSERVATIONS, INCIDENTS, CLOSURES],
+    datasets=[ROADS, NETWORKS, DETECTORS, ADJACENCY, OBSERVATIONS, INCIDENTS, CLOSURES],
     publishes=[NetworkReplaced, TrafficIncidentReported, ClosureOpened, ClosureEnded],
     on={OutlineComputed: close_roads, OutlineLifted: open_roads},
     lookups=[
@@ -30,7 +30,7 @@ service = Service(
     ],
     metadata=metadata,
     series=True,
-    loads=["/network", "/detectors", "/series", "/observations", "/incidents"],
+    loads=["/network", "/detectors", "/adjacency", "/series", "/observations", "/incidents"],
     holds=hold,
     tasks=[keep_in_step, end_by_time],
 )

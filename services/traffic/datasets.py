@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from services.traffic.detectors.schemas import MEASURED
 from services.traffic.incidents.schemas import KINDS, SEVERITIES
-from services.traffic.models import closures, detectors, incidents, networks, roads
+from services.traffic.models import adjacency, closures, detectors, incidents, networks, roads
 from shared.datasets.declaration import Dataset, Field, FieldType, Join, Point, Shape
 from shared.series import HOURLY, observations, series
 from shared.vocabulary import Sharing, Text
@@ -16,6 +16,7 @@ LAW = "《道路交通安全法》第三十九条；《公路法》第三十二�
 """Road Traffic Safety Law, article 39 (restrictions are announced); Highway Law, article 32; State Council Decree 809."""
 UNITS = "; ".join(f"{each.code}: {each.unit}" for each in MEASURED.properties)
 AREA = "GB/T 2260, GB/T 10114"
+KERNEL = "Y. Li et al., DCRNN, ICLR 2018 (arXiv:1707.01926): exp(-d²/σ²) of the distance along the roads, left out below a threshold"
 
 
 def _field(
@@ -99,6 +100,27 @@ DETECTORS = Dataset(
         *_point(),
     ),
     geometry=Point(),
+    sharing=Sharing.UNCONDITIONAL,
+    legal_basis=LAW,
+)
+
+ADJACENCY = Dataset(
+    id="traffic.adjacency",
+    title=Text("检测器邻接权重", "Adjacency of detectors"),
+    description=Text(
+        "检测器带权邻接矩阵的非零元素：沿道路距离越近权重越大。未列出的检测器对没有关系；往返两个方向各为一行。",
+        "The cells of the weighted adjacency matrix of detectors that are not zero: the nearer along the roads, the greater. Pairs that are not listed have no "
+        "relation; the way there and the way back are a row each.",
+    ),
+    owner=OWNER,
+    table=adjacency,
+    fields=(
+        _field("id", "编号", "Id: both codes"),
+        _field("from_detector", "起点检测器代码", "Code of the detector where it begins"),
+        _field("to_detector", "终点检测器代码", "Code of the detector where it ends"),
+        _field("weight", "权重", "Weight", "number", unit="1", minimum=0, maximum=1, definition=KERNEL),
+        _field("area", "起点检测器的区域代码", "Area code of the detector where it begins", definition=AREA),
+    ),
     sharing=Sharing.UNCONDITIONAL,
     legal_basis=LAW,
 )

@@ -81,6 +81,22 @@ detectors = Table(
 Index("ix_detectors_point", func.point(detectors.c.lon, detectors.c.lat), postgresql_using="gist")
 history_of(detectors)
 
+adjacency = Table(
+    "adjacency",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("from_detector", Key, nullable=False),
+    Column("to_detector", Key, nullable=False),
+    Column("weight", Double, nullable=False),
+    Column("area", Key, nullable=False, comment="That of the detector at its beginning"),
+    *recorded_columns(),
+    CheckConstraint("weight > 0 AND weight <= 1", name="weight"),
+)
+"""The cells of the weighted adjacency matrix of detectors that are not zero. `id` is `<from>:<to>`."""
+Index("ix_adjacency_from_detector", adjacency.c.from_detector)
+Index("ix_adjacency_area", adjacency.c.area)
+history_of(adjacency)
+
 incidents = Table(
     "incidents",
     metadata,

@@ -26,7 +26,7 @@ AREAS = """
     ('430302', 'district', '4303', '雨湖区', 'administrative', 'cn', '43', '4303', '430302', NULL, 'test'),
     ('4301', 'city', '43', '长沙市', 'administrative', 'cn', '43', '4301', NULL, NULL, 'test')
 """
-EMPTIED = ("closures", "incidents", "detectors", "observations", "observations_hourly", "series", "outbox", "idempotency")
+EMPTIED = ("closures", "incidents", "detectors", "adjacency", "observations", "observations_hourly", "series", "outbox", "idempotency")
 SIDE = 11
 
 

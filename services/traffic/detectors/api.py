@@ -1,4 +1,4 @@
-"""Detectors, their series, and what they measured: bulk loads by natural key."""
+"""Detectors, how near they are to one another, their series, and what they measured: bulk loads by natural key."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.traffic.detectors.actions import save_detectors, save_series
-from services.traffic.detectors.schemas import MEASURED, DetectorIn, SeriesIn
+from services.traffic.detectors.actions import save_adjacency, save_detectors, save_series
+from services.traffic.detectors.schemas import MEASURED, AdjacencyIn, DetectorIn, SeriesIn
 from shared.auth import Caller, may
 from shared.batches import LoadAnswer
 from shared.body import MEDIA_TYPES, LoadSlot, read_body, rows_of
@@ -22,6 +22,7 @@ router = APIRouter(tags=["detectors"])
 Writer = Annotated[Caller, may("traffic:write")]
 Correct = Annotated[bool, Query(description="Put other facts in the place of recorded ones; the old ones are kept as history")]
 _DETECTOR = {"code": "FX-12", "name_zh": "芙蓉路12号", "road": "芙蓉路", "lon": 112.9, "lat": 27.87, "crs": "wgs84", "area": "430304"}
+_ADJACENCY = {"from_detector": "FX-12", "to_detector": "FX-13", "weight": 0.61}
 _SERIES = {"detector": "FX-12", "property": "speed", "timing": "begin", "interval_s": 300}
 _ROW = {
     "type": "object",
@@ -65,6 +66,14 @@ async def load_detectors(
     for act in (runtime.own.directory.forget, runtime.own.roads.measured):
         when_committed(session, act)
     return await save_detectors(session, checked, caller, runtime, correct=correct)
+
+
+@router.put("/adjacency", summary="Load the adjacency of detectors", openapi_extra=batch_docs(AdjacencyIn, _ADJACENCY))
+async def load_adjacency(
+    session: Session, caller: Writer, slot: LoadSlot, checked: Annotated[Checked[AdjacencyIn], batch_of(AdjacencyIn)], correct: Correct = False
+) -> LoadAnswer:
+    """Rows are independent. A pair that is recorded with another weight is a `conflict` unless `correct=true`; its area is that of `from_detector`."""
+    return await save_adjacency(session, checked, caller, correct=correct)
 
 
 @router.put("/series", summary="Load series", openapi_extra=batch_docs(SeriesIn, _SERIES))

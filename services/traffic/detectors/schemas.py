@@ -37,6 +37,19 @@ class DetectorIn(PlacedRow):
     timezone: Annotated[ZoneName, Field(description="IANA zone in which it counts its days; the city's if not given")] | None = None
 
 
+class AdjacencyIn(RowModel):
+    """How near one detector is to another along the roads: a cell of the weighted adjacency matrix (Li et al., DCRNN, ICLR 2018).
+
+    No cell, no relation: a weight of zero is not a row. Roads have directions, so the way back is a cell of its own.
+    """
+
+    from_detector: Reference
+    to_detector: Reference
+    weight: Annotated[
+        float, Field(gt=0, le=1, description="exp(-d²/σ²) of the distance d along the roads, left out where it is small; 1 of a detector to itself")
+    ]
+
+
 class SeriesIn(RowModel):
     """What a detector measures, and what the times of its values mean. It cannot be changed later: the values would come to mean something else."""
 
