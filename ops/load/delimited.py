@@ -28,12 +28,20 @@ def read_csv(path: Path, form: FileForm, needed: Collection[str] = ()) -> Iterat
 
     Raises `CannotMap` if the header lacks a needed column.
     """
+    names = header_of(path, form)
+    absent = sorted(set(needed) - set(names))
+    if absent:
+        raise CannotMap(f"{path} has no column {absent[0]!r}.{suggestion(absent[0], names)} It has {', '.join(names)}.")
+    yield from _rows(path, form, names, _Numbering())
+
+
+def read_headless(path: Path, form: FileForm, names: list[str]) -> Iterator[Chunk]:
+    """The rows of a CSV file whose first line is a row already; its columns are told here."""
+    yield from _rows(path, form, names, _Numbering(next_record=1))
+
+
+def _rows(path: Path, form: FileForm, names: list[str], numbering: _Numbering) -> Iterator[Chunk]:
     with readable(path):
-        names = header_of(path, form)
-        absent = sorted(set(needed) - set(names))
-        if absent:
-            raise CannotMap(f"{path} has no column {absent[0]!r}.{suggestion(absent[0], names)} It has {', '.join(names)}.")
-        numbering = _Numbering()
         with opened(path, form.encoding) as stream:
             for batch in _parsed(stream, names, form, numbering):
                 yield numbering.chunk(batch)
@@ -53,7 +61,7 @@ def header_of(path: Path, form: FileForm) -> list[str]:
 def _parsed(stream: io.BufferedReader, names: list[str], form: FileForm, numbering: _Numbering) -> Iterator[pa.RecordBatch]:
     with arrow_csv.open_csv(
         stream,
-        read_options=arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK),
+        read_options=arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK, column_names=names if numbering.next_record == 1 else None),
         parse_options=arrow_csv.ParseOptions(
             delimiter=form.delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=numbering.set_aside
         ),
@@ -67,14 +75,15 @@ class _Numbering:
     """Which line of the file each row begins on, though some lines are set aside, empty, or part of a quoted value."""
 
     next_record: int = 2
+    """1 at the beginning of a file without a header."""
     line_ends_within: int = 0
     """Line ends within the values of all records so far."""
     aside: list[tuple[int, int, str]] = field(default_factory=list)
     """Records that are no rows, not yet placed: number, line ends within, what is wrong."""
 
     def set_aside(self, row: Any) -> str:
-        """Called for a record with another number of columns than the header."""
-        detail = f"The line has {row.actual_columns} columns, the header {row.expected_columns}: {row.text[:80]}"
+        """Called for a record with another number of columns than the file."""
+        detail = f"The line has {row.actual_columns} columns instead of {row.expected_columns}: {row.text[:80]}"
         self.aside.append((row.number, row.text.count("\n"), detail))
         return "skip"
 

@@ -9,6 +9,7 @@ from ops.load.chunks import Chunk, cut
 from ops.load.delimited import header_of, read_csv
 from ops.load.feeds import read_feed
 from ops.load.mapping import CannotMap, FileForm, FileMapping
+from ops.load.matrix import names_of, read_matrix
 from ops.load.records import read_lines, read_whole
 
 ENDINGS = {
@@ -35,8 +36,8 @@ def fitted(path: Path, mapping: FileMapping) -> FileMapping:
     if mapping.wide is None:
         return mapping
     if _format(path, mapping.file) != "csv":
-        raise CannotMap("Only a CSV file has a header that [wide] could read.")
-    return mapping.fitted(header_of(path, mapping.file))
+        raise CannotMap("Only a CSV file has columns that [wide] could mean.")
+    return mapping.fitted(names_of(path, mapping.matrix) if mapping.matrix else header_of(path, mapping.file))
 
 
 def unit_of(path: Path, mapping: FileMapping) -> str:
@@ -48,7 +49,7 @@ def _read(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
     form = mapping.file
     name = _format(path, form)
     if name == "csv":
-        return read_csv(path, form, mapping.sources)
+        return read_matrix(path, form, mapping.matrix, mapping.sources) if mapping.matrix else read_csv(path, form, mapping.sources)
     if name == "rss":
         return read_feed(path, form)
     return read_lines(path, form) if name == "ndjson" else read_whole(path, form, features=name == "geojson")

@@ -175,6 +175,8 @@ class Wide(_Part):
     """Before the name: `metr-la-`."""
     into: str = "value"
     type: Literal["text", "number", "integer", "boolean"] = "number"
+    missing: Missing = ()
+    """Texts of these columns alone that stand for a missing value: `0` where it says that there is no relation."""
     set: dict[str, Scalar] = {}
 
     @model_validator(mode="after")
@@ -186,7 +188,18 @@ class Wide(_Part):
         return self
 
     def cell(self, column: str) -> Cell:
-        return Cell.model_validate({"from": column, "into": self.into, "type": self.type, "set": {**self.set, self.name: self.prefix + column}})
+        said = {"into": self.into, "type": self.type, "missing": self.missing, "set": {**self.set, self.name: self.prefix + column}}
+        return Cell.model_validate({"from": column, **said})
+
+
+class Matrix(_Part):
+    """A square file without a header: its columns and, in the same order, its lines are named by a column of another file."""
+
+    file: Annotated[str, Field(pattern=r"^[^/\\]+$")]
+    """Name of the CSV file with the names; it lies beside the one that is loaded."""
+    column: str
+    line: Annotated[str, Field(min_length=1)] = "line"
+    """Under this name [columns] finds the name of a line, as if it were a column of the file."""
 
 
 class Declared(_Part):
@@ -225,6 +238,8 @@ class FileMapping(_Part):
     """A wide file: every line becomes a row for each of these that is not empty."""
     wide: Wide | None = None
     """Such columns, named by an expression: the file's header says which they are."""
+    matrix: Matrix | None = None
+    """Where the names are of a file that has no header; [wide] says what becomes of its cells."""
     add: tuple[dict[str, Scalar], ...] = ()
     """Rows that the file lacks, sent with its first batch."""
     declare: Declared | None = None
@@ -242,6 +257,10 @@ class FileMapping(_Part):
             raise ValueError('times need a [clock] with their zone, even if they bear offsets: zone = "UTC"')
         if self.wide and self.cells:
             raise ValueError("give cells, or wide")
+        if self.matrix and not self.wide:
+            raise ValueError("a matrix needs [wide]: its cells become rows")
+        if self.matrix and any(each.steps for each in self._every):
+            raise ValueError("steps follow the lines after a header, which a matrix has not")
         made = set(self.columns) | {name for cell in self.cells for name in (cell.into, *cell.set)}
         made |= {self.wide.name, self.wide.into, *self.wide.set} if self.wide else set()
         if self.declare and not set(self.declare.distinct) <= made:

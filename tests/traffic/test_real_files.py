@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -142,6 +143,7 @@ async def accounted_for(two: Served, data: Path, folder: Path, share: dict[str, 
     files = {
         "traffic-areas": "metr_la_sensor_locations.csv",
         "metr-la-detectors": "metr_la_sensor_locations.csv",
+        "metr-la-adjacency": "metr_la_adj.csv",
         "metr-la-speeds": "metr_la_speed_7d.csv.gz",
         "i94-detector": "i94_traffic_hourly_2016_2018.csv",
         "i94-volumes": "i94_traffic_hourly_2016_2018.csv",
@@ -156,8 +158,23 @@ async def accounted_for(two: Served, data: Path, folder: Path, share: dict[str, 
         assert (first.stopped, again.stopped, tally.unsent) == (None, None, 0), (first.stopped, again.stopped)
         assert sum(tally.counts.values()) == tally.rows and tally.lines * max(1, tally.values_per_line) == tally.rows - tally.added + tally.empty
         assert later.counts["taken"] == 0 and later.counts["rejected"] == tally.counts["rejected"], mapping
+        assert later.counts["duplicates"] == tally.counts["taken"] + tally.counts["duplicates"], mapping
+        assert sum(reason.rows for reason in tally.reasons.values()) == tally.counts["rejected"], mapping
         counted[mapping] = tally.counts
     return counted
+
+
+async def adjacency_as_published(two: Served, data: Path, counted: dict[str, int]) -> None:
+    """Every cell of the matrix that is not zero is a row under the names of its line and its column, and nothing else is."""
+    with (data / "traffic" / "metr_la_sensor_locations.csv").open(encoding="utf-8") as file:
+        names = [f"metr-la-{row['sensor_id']}" for row in csv.DictReader(file)]
+    cells = np.loadtxt(data / "traffic" / "metr_la_adj.csv", delimiter=",")
+    expected = {(names[line], names[column]): cells[line, column] for line, column in np.argwhere(cells)}
+    assert counted == {"taken": len(expected), "corrected": 0, "duplicates": 0, "rejected": 0} and len(expected) == 2833
+    answer = await two.get("traffic", "/collections/traffic.adjacency/items", limit=10000)
+    rows = [each["properties"] for each in answer["features"]]
+    assert {(row["from_detector"], row["to_detector"]): row["weight"] for row in rows} == expected
+    assert len(rows) == len(expected) and {row["area"] for row in rows} == {"us-06037"}
 
 
 async def by_the_command_line(two: Served, edges: Path, folder: Path) -> None:
@@ -175,6 +192,7 @@ async def test_traffic_files_load_with_every_row_accounted_for(two: Served, shar
     share: dict[str, int | None] = {"metr-la-speeds": 24, "i94-detector": 10, "i94-volumes": 500, "west-hartford-crashes": 200}
     counted = await accounted_for(two, shared_data, tmp_path, share)
     assert counted["metr-la-detectors"]["taken"] == 207
+    await adjacency_as_published(two, shared_data, counted["metr-la-adjacency"])
     await by_the_command_line(two, shared_data / "traffic" / "roads_helsinki_edges.csv", tmp_path)
     assert counted["metr-la-speeds"]["taken"] == 24 * 207
     assert counted["i94-detector"] == {"taken": 1, "corrected": 0, "duplicates": 9, "rejected": 0}
