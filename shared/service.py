@@ -25,6 +25,7 @@ from shared.datasets.aggregate.kept_columns import KeptColumns
 from shared.datasets.bulk import BulkReader
 from shared.datasets.quality_keeping import keep_qualities
 from shared.datasets.routes import dataset_router
+from shared.ending import end_all
 from shared.identity import Identity
 from shared.middleware import Requests
 from shared.outbox import run_drainer
@@ -72,9 +73,7 @@ async def _running(service: Service, settings: Settings) -> AsyncIterator[Runtim
         try:
             yield runtime
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_all(tasks)
             await asyncio.gather(engine.dispose(), reader.dispose())
 
 
