@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -18,6 +19,9 @@ from joserfc.jwk import OKPKey
 
 from shared.certificates import trusted
 from shared.tokens import ALGORITHM
+
+ENDS_WITHIN_S = 60.0
+"""How long an application may take to end: far longer than it does."""
 
 
 class Issuer:
@@ -114,4 +118,13 @@ async def serving(app: FastAPI, port: int = 0) -> AsyncIterator[httpx.AsyncClien
                 yield client
         finally:
             server.end()
+            if not (await asyncio.wait({task}, timeout=ENDS_WITHIN_S))[0]:
+                raise RuntimeError(f"the application does not end; it waits here:\n{_where(asyncio.all_tasks())}")
             await task
+
+
+def _where(tasks: Iterable[asyncio.Task[Any]]) -> str:
+    text = io.StringIO()
+    for task in tasks:
+        task.print_stack(file=text)
+    return text.getvalue()
