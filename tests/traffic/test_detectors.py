@@ -54,8 +54,8 @@ async def test_what_happens_on_a_road_becomes_an_event_unless_it_is_old(traffic:
 
 
 async def test_every_dataset_answers_and_says_which_network_was_in_force(traffic: Traffic) -> None:
-    for dataset in ("roads", "networks", "detectors", "observations", "incidents", "closures"):
-        where: Any = {} if dataset == "networks" else {"bbox": "112,27,114,28"}
+    for dataset in ("roads", "networks", "detectors", "adjacency", "observations", "incidents", "closures"):
+        where: Any = {} if dataset in ("networks", "adjacency") else {"bbox": "112,27,114,28"}
         await traffic.call("GET", f"/collections/traffic.{dataset}/items", limit=2, **where)
     [network] = (await traffic.call("GET", "/collections/traffic.networks/items"))["features"]
     assert network["properties"]["version"] == (await traffic.call("GET", "/network/state"))["version"]
