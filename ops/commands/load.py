@@ -106,7 +106,7 @@ def _load(files: list[Path], mapping: FileMapping, var_dir: Path, *, correct: bo
     if as_json:
         _print(report.as_dict())
     else:
-        show_report(report, Console())
+        show_report(report, Console(), mapping.notes)
     if report.stopped:
         raise typer.Exit(FAILED)
     return report.rejected

@@ -34,8 +34,8 @@ def progress_of(paths: Sequence[Path], console: Console) -> Iterator[Watch]:
         yield watch
 
 
-def show_report(report: Report, console: Console) -> None:
-    """Every file's sums, and why rows were rejected."""
+def show_report(report: Report, console: Console, notes: str = "") -> None:
+    """Every file's sums, and why rows were rejected. The mapping's `notes` say what it needs; they are shown where every row was rejected."""
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     say(f"{report.mapping} → {report.target}", style="bold")
     total = report.total
@@ -48,6 +48,8 @@ def show_report(report: Report, console: Console) -> None:
     if report.repaired:
         say(f"polygons that crossed themselves, repaired by the hub: {', '.join(report.repaired)}")
     _show_reasons(report.files[0] if len(report.files) == 1 else total, say)
+    if notes and total.counts["rejected"] == total.rows > 0:
+        say(f"Every row was rejected. What the mapping says of itself:\n{_indented(notes)}", style="yellow")
     rate = f", {total.rows / report.seconds:,.0f} rows/s" if report.seconds else ""
     again = f", {report.retries} requests sent again" if report.retries else ""
     say(f"{report.seconds:,.1f} s{rate}{again}")
@@ -89,6 +91,8 @@ def show_previews(previews: Sequence[Preview], mapping: FileMapping, console: Co
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     target = mapping.target
     say(f"{mapping.title.zh} · {mapping.title.en}", style="bold")
+    if mapping.notes:
+        say(_indented(mapping.notes))
     for each in previews:
         say(f"{each.tally.name}: {each.tally.lines:,} {each.tally.unit}s read, {each.ready:,} rows ready, {each.tally.counts['rejected']:,} rejected")
         if mapping.declare and each.declared:
@@ -97,6 +101,10 @@ def show_previews(previews: Sequence[Preview], mapping: FileMapping, console: Co
         say(f"{target.method} {target.service}{target.path}, first:")
         _show_rows(each.rows, say)
         _show_reasons(each.tally, say)
+
+
+def _indented(notes: str) -> str:
+    return "\n".join(f"  {line}" for line in notes.strip().splitlines())
 
 
 def _show_rows(rows: Sequence[object], say: Callable[..., None]) -> None:

@@ -52,6 +52,17 @@ def test_a_load_says_what_became_of_every_row(receiver: Receiver, tmp_path: Path
     assert "1 rejected before sending: not-a-number\n  line 3: n: 'x' is not a number." in result.output
 
 
+def test_where_every_row_was_rejected_the_mapping_says_what_it_needs(receiver: Receiver, tmp_path: Path):
+    (tmp_path / "mine.toml").write_text('notes = """\nLoad the areas\nwith others first.\n"""\n' + MAPPING, encoding="utf-8")
+    written(tmp_path / "bad.csv", "n\nx\ny\n")
+    said = mine(tmp_path, file="bad.csv").output
+    assert "Every row was rejected. What the mapping says of itself:\n  Load the areas\n  with others first.\n" in said
+    written(tmp_path / "empty.csv", "n\n")
+    for file in ("x.csv", "empty.csv"):
+        assert "Load the areas" not in mine(tmp_path, file=file).output
+    assert "Things\n  Load the areas\n  with others first.\n" in mine(tmp_path, "--dry-run").output
+
+
 def test_strict_ends_with_3_if_rows_were_rejected(receiver: Receiver, tmp_path: Path):
     assert mine(tmp_path, "--strict").exit_code == 3
     written(tmp_path / "good.csv", "n\n1\n")
