@@ -57,7 +57,7 @@ EDGES = "osm_way,from_node,to_node,highway,name,maxspeed_kmh,lanes,oneway,length
     ("form", "files", "why"),
     [
         ("nodes-arcs-csv", GRID | {"arcs": GRID["arcs"] + "0,99999,100,10,7\n"}, "not there"),
-        ("nodes-arcs-csv", GRID | {"arcs": "from,to\n0,1\n"}, "no column"),
+        ("nodes-arcs-csv", GRID | {"arcs": "from,to\n0,1\n"}, "no column 'length_m'; it has from, to"),
         ("nodes-arcs-csv", GRID | {"arcs": GRID["arcs"] + "0,1,-5,10,7\n"}, "length_m"),
         ("nodes-arcs-csv", GRID | {"arcs": GRID["arcs"] + "0,1,,10,7\n"}, "empty cells"),
         ("nodes-arcs-csv", GRID | {"nodes": GRID["nodes"].replace("113.000", "500.0")}, "lon"),
@@ -90,6 +90,30 @@ async def test_what_cannot_be_read_leaves_the_old_network_in_force(traffic: Traf
     assert (await traffic.client.put("/network", params={"source": "x"}, headers=headers, content=b"{}")).status_code == 415
     assert (await traffic.call("GET", "/network/state"))["version"] == before["version"]
     assert (await traffic.way(at(0, 0), at(1, 0)))["route"]["travel_s"] == 10
+
+
+def test_the_form_of_a_file_is_seen_through_gzip(tmp_path: Path) -> None:
+    seen = (
+        (EDGES.encode(), "edges-csv"),
+        (gzip.compress(EDGES.encode()), "edges-csv"),
+        (gzip.compress(GRID["nodes"].encode()), "edges-csv"),
+        (b"<osm version='0.6'/>", "osm-xml"),
+        (gzip.compress(b"<?xml version='1.0'?><osm a='1,2'/>"), "osm-xml-gz"),
+        (b"\x1f\x8bbroken", "osm-xml-gz"),
+    )
+    for content, form in seen:
+        (tmp_path / "roads").write_bytes(content)
+        assert client.form_of(tmp_path / "roads") == form, content
+
+
+def test_a_gzipped_table_of_edges_is_the_same_network(tmp_path: Path) -> None:
+    edge = EDGES + '1,2,3,residential,,,,no,11000,"LINESTRING(113 27, 113 27.1)"\n'
+    found = []
+    for name, content in (("plain", edge.encode()), ("gzipped", gzip.compress(edge.encode()))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "roads").write_bytes(content)
+        found.append(parsing.parsed(client.form_of(tmp_path / name / "roads"), tmp_path / name))
+    assert found[0] == found[1] and found[0]["rows"] == {"edges": 1, "taken": 1}
 
 
 async def test_a_reader_that_dies_or_hangs_is_told_and_harms_nothing(traffic: Traffic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ async def upload(request: Request) -> AsyncIterator[tuple[str, Path]]:
             with (folder / "roads").open("wb") as kept:
                 async for part in request.stream():
                     kept.write(part)
-            yield _form_of(folder / "roads"), folder
+            yield form_of(folder / "roads"), folder
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
@@ -120,16 +121,35 @@ async def _keep_parts(request: Request, folder: Path) -> None:
         await form.close()
 
 
-def _form_of(path: Path) -> str:
+def form_of(path: Path) -> str:
     """The form that the first bytes show."""
     with path.open("rb") as file:
-        head = file.read(64)
+        start = file.read(4096)
+    head = start[:64]
     if head[:2] == b"\x1f\x8b":
-        return "osm-xml-gz"
+        return "edges-csv" if _is_table(_inflated(start)) else "osm-xml-gz"
     if b"OSMHeader" in head:
         return "osm-pbf"
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+    if _is_xml(head):
         return "osm-xml"
-    if b"," in head:
+    if _is_table(head):
         return "edges-csv"
-    raise InvalidBody("The body is no OpenStreetMap file (PBF, XML, gzipped XML) and no CSV of edges; nodes and arcs come as a form with two files.")
+    raise InvalidBody(
+        "The body is no OpenStreetMap file (PBF, XML, gzipped XML) and no CSV of edges, gzipped or not; nodes and arcs come as a form with two files."
+    )
+
+
+def _is_xml(head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
+def _is_table(head: bytes) -> bool:
+    return b"," in head and not _is_xml(head)
+
+
+def _inflated(start: bytes) -> bytes:
+    """The first bytes of what was compressed, as far as they can be read."""
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(start, 64)
+    except zlib.error:
+        return b""

@@ -160,7 +160,7 @@ def _csv(path: Path, types: dict[str, pa.DataType], optional: tuple[str, ...] = 
         table = csv.read_csv(stream, convert_options=csv.ConvertOptions(column_types=types))
     lost = [name for name in types if name not in table.column_names and name not in optional]
     if lost:
-        raise BadNetwork(f"The table has no column {lost[0]!r}.")
+        raise BadNetwork(f"The table has no column {lost[0]!r}; it has {', '.join(table.column_names)[:200]}.")
     kept = table.select([name for name in types if name in table.column_names])
     for name, kind in types.items():
         if kind != pa.string() and name in kept.column_names and kept[name].null_count:
