@@ -36,6 +36,7 @@ _SPARE = 4
 """Connections for what insists."""
 MIB = 1024 * 1024
 httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = MIB  # streams: 64 KiB at a time cost more than all that is done with them
+httpcore._synchronization.current_async_library = lambda: "asyncio"  # it looks for a module that is not there, a dozen times a call
 _STALE = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError)
 """What a kept connection raises when the source has closed it meanwhile: tried once more on a new one."""
 
@@ -267,15 +268,17 @@ async def _bounded(source: str, response: httpx.Response, limit_bytes: int) -> b
     """The body, given up when it grows beyond the bound or comes compressed, which could swell to any size."""
     if response.headers.get("content-encoding", "identity") != "identity":
         raise SourceFailure(f"{source} answered compressed although it was asked not to.")
-    received = bytearray()
+    pieces: list[bytes] = []
+    received = 0
     async for piece in response.aiter_raw():
-        received += piece
-        if len(received) > limit_bytes:
+        pieces.append(piece)
+        received += len(piece)
+        if received > limit_bytes:
             raise SourceFailure(f"{source} answered with more than {limit_bytes} bytes.")
     declared = response.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) != len(received):
+    if declared.isdigit() and int(declared) != received:
         raise SourceFailure(f"{source} broke off its answer.")
-    return bytes(received)
+    return b"".join(pieces)
 
 
 async def _pieces(source: str, response: httpx.Response, passage: Passage, idle_s: float) -> AsyncIterator[bytes]:

@@ -27,6 +27,7 @@ from shared.datasets.quality_keeping import keep_qualities
 from shared.datasets.routes import dataset_router
 from shared.ending import end_all
 from shared.identity import Identity
+from shared.memory import keep_freed_memory
 from shared.middleware import Requests
 from shared.outbox import run_drainer
 from shared.runtime import Lookup, Now, Runtime, Service, now
@@ -90,6 +91,7 @@ def create_app(service: Service, settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if settings is None:
             log.configure(service.name)
+            keep_freed_memory()
         async with _running(service, settings or await arrived_settings()) as runtime:
             app.state.runtime = runtime
             if settings is None:

@@ -29,6 +29,14 @@ def group_codes(table: pa.Table, names: Sequence[str]) -> tuple[NDArray[np.int64
     return codes, count
 
 
+def coded(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """The table with these columns of texts as places in a dictionary: each text is there once, and is hashed no more."""
+    for name in names:
+        if pa.types.is_string(table.schema.field(name).type):
+            table = table.set_column(table.schema.get_field_index(name), name, table[name].combine_chunks().dictionary_encode())
+    return table
+
+
 def rows_of_groups(codes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """One row of each group."""
     rows = np.empty(count, dtype=np.int64)
@@ -48,8 +56,11 @@ def _coded(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], int]:
                 return steps, width
     if pa.types.is_floating(column.type):
         column = pc.add(column, 0.0)  # -0.0 and 0.0 are one group
-    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-    return np.asarray(encoded.indices).astype(np.int64), max(len(encoded.dictionary), 1)
+    encoded = column.combine_chunks()
+    if not pa.types.is_dictionary(column.type):
+        encoded = encoded.dictionary_encode()
+    none = len(encoded.dictionary)
+    return filled(encoded.indices, none).astype(np.int64), none + 1
 
 
 def _numbered(codes: NDArray[np.int64], bound: int) -> tuple[NDArray[np.int64], int]:
@@ -60,6 +71,11 @@ def _numbered(codes: NDArray[np.int64], bound: int) -> tuple[NDArray[np.int64], 
     there = np.zeros(bound, dtype=bool)
     there[codes] = True
     return (np.cumsum(there) - 1)[codes], int(there.sum())
+
+
+def filled(column: pa.ChunkedArray, value: Any) -> NDArray[Any]:
+    """A column of numbers with a value where there is none."""
+    return np.asarray(pc.fill_null(column, value) if column.null_count else column)
 
 
 def flattened(column: pa.ChunkedArray, part: str) -> tuple[NDArray[np.int32], NDArray[np.signedinteger[Any]]]:

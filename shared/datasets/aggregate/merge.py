@@ -1,15 +1,15 @@
 """Many sources, one answer: states merged exactly, in whatever order they came.
 
 Counts, integer sums, minima, maxima, buckets and registers merge without any error. Floating sums are added in the order of
-their values with Neumaier's compensation, so the result does not depend on the order of the sources; means and M2 merge by
-Chan, Golub and LeVeque (1979) over all sources of a group at once.
+the sources' names with Neumaier's compensation, so the result does not depend on the order in which they came; means and M2 merge
+by Chan, Golub and LeVeque (1979) over all sources of a group at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shared.datasets.aggregate.columns import BUCKETS, GROUP_ROWS, REGISTERS, Layout, Measure
-from shared.datasets.aggregate.grouping import flattened, group_codes, offsets_of, rows_of_groups
+from shared.datasets.aggregate.grouping import coded, filled, flattened, group_codes, offsets_of, rows_of_groups
 from shared.datasets.aggregate.problems import BrokenStates, NotFinite, TooManyCells
 from shared.datasets.aggregate.question import MAX_ROWS
 from shared.datasets.aggregate.sketching import combined
@@ -26,26 +26,17 @@ from shared.datasets.aggregate.states import States
 
 _LARGEST = float(2**63)
 _EXACT = float(2**53)
-_SPARE, _SMALL = 4, 1_000_000
-"""A table of sources by groups may have so many times more places than there are rows, and so many more."""
 
 
 class _Groups:
-    """The rows of all sources, and to which group each belongs."""
+    """The rows of all sources, and to which group each belongs. No source has a group twice (`States`)."""
 
     def __init__(self, tables: Sequence[pa.Table], names: Sequence[str]) -> None:
-        self.table = pa.concat_tables(tables)
+        self._tables = [coded(table, names) for table in tables]
+        self.table = pa.concat_tables(self._tables)
         self.codes, self.count = group_codes(self.table, names)
-        self._ends = np.cumsum([0, *(table.num_rows for table in tables)])
-        self._sums: dict[str, NDArray[np.int64]] = {}
-        self._summed: dict[str, NDArray[np.int64]] = {}
-
-    @cached_property
-    def _sources(self) -> list[slice] | None:
-        """The rows of each source, if a table of sources by groups is small enough. No source has a group twice (`States`)."""
-        if (len(self._ends) - 1) * self.count > _SPARE * len(self.codes) + _SMALL:
-            return None
-        return [slice(*ends) for ends in pairwise(self._ends)]
+        self._ends = np.cumsum([table.num_rows for table in tables])[:-1]
+        self._sums: list[tuple[list[NDArray[np.int64]], NDArray[np.int64]]] = []
 
     @cached_property
     def _order(self) -> NDArray[np.int64]:
@@ -60,66 +51,61 @@ class _Groups:
         """A column with the rows of each group together; `ascending` are their groups."""
         return self.table[name].take(pa.array(self._order))
 
+    def apart(self, values: NDArray[Any]) -> list[NDArray[Any]]:
+        """What there is for each row, source by source."""
+        return np.split(values, self._ends)
+
+    def of_each(self, name: str) -> list[NDArray[Any]]:
+        """The values of a state of each source, 0 where there is none."""
+        return [filled(table[name], 0) for table in self._tables]
+
     def integers(self, name: str) -> NDArray[np.int64]:
         """The sum of an integer state over each group."""
-        if name in self._sums:
-            return self._sums[name]
-        values = np.asarray(self.table[name].fill_null(0))
-        same = next((known for known, of in self._summed.items() if np.array_equal(of, values)), None)
-        if same is not None:  # as the counts of one field often are those of the rows
-            self._sums[name] = self._sums[same]
-            return self._sums[name]
-        if float(np.abs(values.astype(np.float64)).max(initial=0)) * len(values) >= _LARGEST:
+        values = self.of_each(name)
+        for known, total in self._sums:
+            if all(map(np.array_equal, known, values)):  # as the counts of one field often are those of the rows
+                return total
+        if any(float(np.abs(part.astype(np.float64)).max(initial=0)) * len(self.codes) >= _LARGEST for part in values):
             self._check_size(name, values)
         total = np.zeros(self.count, dtype=np.int64)
-        for rows in self._sources or ():
-            total[self.codes[rows]] += values[rows]
-        if self._sources is None:
-            np.add.at(total, self.codes, values)
-        self._sums[name], self._summed[name] = total, values
+        for groups, part in zip(self.apart(self.codes), values, strict=True):
+            np.add.at(total, groups, part)
+        self._sums.append((values, total))
         return total
 
-    def _check_size(self, name: str, values: NDArray[np.int64]) -> None:
-        if np.abs(np.bincount(self.codes, values.astype(np.float64), self.count)).max(initial=0) >= _LARGEST * 0.999:
+    def _check_size(self, name: str, values: Sequence[NDArray[np.int64]]) -> None:
+        if np.abs(np.bincount(self.codes, np.concatenate(values).astype(np.float64), self.count)).max(initial=0) >= _LARGEST * 0.999:
             raise NotFinite(f"The sum {name} is too large for 64 bits.")
 
-    def floats(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The compensated sum of values over each group, added in ascending order."""
-        if self._sources is not None:
-            beside = np.zeros((len(self._sources), self.count))  # a zero changes no sum
-            for number, rows in enumerate(self._sources):
-                beside[number, self.codes[rows]] = values[rows]
-            return _compensated(np.sort(beside, axis=0))
-        order = np.lexsort((values, self.codes))
-        codes, values = self.codes[order], values[order]
-        place = np.arange(len(codes)) - offsets_of(codes, self.count)[codes]
+    def floats(self, values: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """The compensated sum of each source's values over each group, added in the order of the sources."""
         total, lost = np.zeros(self.count), np.zeros(self.count)
-        for turn in range(int(place.max(initial=-1)) + 1):
-            now = place == turn
-            group, value = codes[now], values[now]
-            total[group], lost[group] = _added(total[group], lost[group], value)
+        for groups, part in zip(self.apart(self.codes), values, strict=True):
+            before = total[groups]
+            after = before + part
+            taken = after - before
+            total[groups] = after
+            lost[groups] += (before - (after - taken)) + (part - taken)  # what rounding took, exactly (Knuth)
         return total + lost
 
     def extreme(self, name: str, direction: str) -> Any:
         """The least or greatest value of each group, null where all are."""
-        keyed = pa.table({"group": self.codes, "value": self.table[name]})
+        column = self.table[name]
+        if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+            return self._extreme_number(column, direction)
+        keyed = pa.table({"group": self.codes, "value": column})
         order = pc.sort_indices(keyed, sort_keys=[("group", "ascending", "at_end"), ("value", direction, "at_end")])
         first = np.searchsorted(self.codes[np.asarray(order)], np.arange(self.count))
-        return self.table[name].take(order).take(pa.array(first))
+        return column.take(order).take(pa.array(first))
 
-
-def _compensated(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The compensated sum of each column, added from the first row to the last."""
-    total, lost = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
-    for row in rows:
-        total, lost = _added(total, lost, row)
-    return total + lost
-
-
-def _added(total: NDArray[np.float64], lost: NDArray[np.float64], value: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A value more, and what rounding took from the sum (Neumaier)."""
-    after = total + value
-    return after, lost + np.where(np.abs(total) >= np.abs(value), (total - after) + value, (value - after) + total)
+    def _extreme_number(self, column: pa.ChunkedArray, direction: str) -> Any:
+        kind: Any = column.type.to_pandas_dtype()
+        bounds = np.iinfo(kind) if pa.types.is_integer(column.type) else np.finfo(kind)
+        better, worst = (np.minimum, bounds.max) if direction == "ascending" else (np.maximum, bounds.min)
+        best, there = np.full(self.count, worst, kind), np.zeros(self.count, bool)
+        better.at(best, self.codes, filled(column, worst))
+        there[self.codes[np.asarray(column.is_valid())]] = True
+        return pa.array(best, mask=~there)
 
 
 def merge_states(sources: Sequence[States]) -> States:
@@ -133,9 +119,10 @@ def merge_states(sources: Sequence[States]) -> States:
     answers = tuple(answer for states in sources for answer in states.answers)
     if len({(answer.source, answer.dataset) for answer in answers}) != len(answers):
         raise BrokenStates("The same source answered twice.")
-    if len(sources) == 1:
-        return first
     layout = first.layout
+    if len(sources) == 1:
+        return replace(first, table=first.table.cast(layout.schema()))
+    sources = sorted(sources, key=lambda states: [(answer.source, answer.dataset) for answer in states.answers])
     groups = _Groups([states.table for states in sources], [dimension.name for dimension in layout.dimensions])
     if groups.count > MAX_ROWS:
         raise TooManyCells(f"The sources together have {groups.count} groups; at most {MAX_ROWS} are answered.")
@@ -145,12 +132,12 @@ def merge_states(sources: Sequence[States]) -> States:
 
 
 def _merged(layout: Layout, groups: _Groups) -> pa.Table:
-    some = pa.array(rows_of_groups(groups.codes, groups.count))
-    columns: dict[str, Any] = {dimension.name: groups.table[dimension.name].take(some) for dimension in layout.dimensions}
+    some, schema = pa.array(rows_of_groups(groups.codes, groups.count)), layout.schema()
+    columns: dict[str, Any] = {name: groups.table[name].take(some).cast(schema.field(name).type) for name in (one.name for one in layout.dimensions)}
     columns[GROUP_ROWS] = groups.integers(GROUP_ROWS)
     for measure in layout.measures:
         columns |= {f"{measure.name}.{kind}": value for kind, value in _measure(measure, groups).items()}
-    return pa.table({name: columns[name] for name in layout.schema().names}, schema=layout.schema())
+    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
 
 def _measure(measure: Measure, groups: _Groups) -> dict[str, Any]:
@@ -175,21 +162,20 @@ def _measure(measure: Measure, groups: _Groups) -> dict[str, Any]:
 def _sum(measure: Measure, groups: _Groups) -> Any:
     empty = groups.integers(f"{measure.name}.count") == 0
     state = f"{measure.name}.sum"
-    total = groups.integers(state) if measure.source == "integer" else groups.floats(np.asarray(groups.table[state].fill_null(0.0)))
+    total = groups.integers(state) if measure.source == "integer" else groups.floats(groups.of_each(state))
     return pa.array(total, mask=empty)
 
 
 def _moments(name: str, groups: _Groups) -> dict[str, Any]:
     """Chan's formula: mean = Σ nᵢ mᵢ / n, M2 = Σ M2ᵢ + Σ nᵢ (mᵢ - mean)², with the m taken from a common origin."""
-    part = np.asarray(groups.table[f"{name}.count"]).astype(np.float64)
-    mean, m2 = (np.asarray(groups.table[f"{name}.{state}"].fill_null(0.0)) for state in ("mean", "m2"))
+    part, mean, m2 = (np.concatenate(groups.of_each(f"{name}.{state}")) for state in ("count", "mean", "m2"))
     count = groups.integers(f"{name}.count")
     origin = np.full(groups.count, np.inf)
     np.minimum.at(origin, groups.codes, np.where(part > 0, mean, np.inf))
     origin = np.where(np.isfinite(origin), origin, 0.0)
     away = mean - origin[groups.codes]
-    shift = groups.floats(np.where(part > 0, part * away, 0.0)) / np.maximum(count, 1)
-    spread = groups.floats(np.where(part > 0, m2 + part * (away - shift[groups.codes]) ** 2, 0.0))
+    shift = groups.floats(groups.apart(np.where(part > 0, part * away, 0.0))) / np.maximum(count, 1)
+    spread = groups.floats(groups.apart(np.where(part > 0, m2 + part * (away - shift[groups.codes]) ** 2, 0.0)))
     return {"count": count, "mean": pa.array(origin + shift, mask=count == 0), "m2": pa.array(spread, mask=count == 0)}
 
 

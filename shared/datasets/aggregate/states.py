@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import TypeAdapter, ValidationError
 
 from shared.datasets.aggregate.columns import Layout
 from shared.datasets.aggregate.consistency import check_layout, check_table
+from shared.datasets.aggregate.grouping import coded
 from shared.datasets.aggregate.problems import BrokenStates
 from shared.datasets.aggregate.question import MAX_ROWS, Question
 from shared.datasets.aggregate.sketches import BUCKETS_VERSION, REGISTERS_VERSION
@@ -23,13 +25,16 @@ MAX_BYTES = 256 * 1024 * 1024
 """Most bytes of one source's states that a reader takes."""
 _KEY = b"liandong"
 _BATCH_ROWS = MAX_ROWS
+_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+_WHOLE = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
+"""How whole numbers travel."""
 _HEADER_SLOT, _COMPRESSION_SLOT = 2, 3
 """Places in Arrow's Message.fbs of a message's header, and of the compression in a record batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """Mergeable states: one row per group, the columns of `layout.schema()`."""
+    """Mergeable states: one row per group, the columns of `layout.schema()`; texts of dimensions that were read are in a dictionary (`coded`)."""
 
     layout: Layout
     table: pa.Table
@@ -53,13 +58,12 @@ _HEADER = TypeAdapter(_Header)
 
 
 def write_states(states: States) -> bytes:
-    """The states as an Arrow stream, uncompressed; the schema's metadata say how to read them."""
+    """The states as an Arrow stream, uncompressed, whole numbers as narrow as they all fit; the schema's metadata say how to read them."""
     header = _Header(CONTRACT, BUCKETS_VERSION, REGISTERS_VERSION, states.smallest_group, states.layout, states.answers)
-    table = states.table.replace_schema_metadata({_KEY: _HEADER.dump_json(header)})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table, max_chunksize=_BATCH_ROWS)
-    return bytes(sink.getvalue())
+    columns = {name: _narrowed(column) for name, column in zip(states.table.column_names, states.table.columns, strict=True)}
+    table = pa.table(columns, metadata={_KEY: _HEADER.dump_json(header)})
+    batches = (batch.serialize() for batch in table.to_batches(max_chunksize=_BATCH_ROWS))
+    return b"".join([table.schema.serialize(), *batches, _END])
 
 
 def read_states(data: bytes, *, question: Question | None = None) -> States:
@@ -76,11 +80,23 @@ def read_states(data: bytes, *, question: Question | None = None) -> States:
         raise BrokenStates(f"The states are not a whole Arrow stream: {str(error)[:200]}") from error
     header = _read_header(table.schema)
     check_layout(header.layout, question)
-    if not table.schema.equals(header.layout.schema(), check_metadata=False):
+    schema = header.layout.schema()
+    if table.column_names != schema.names or not all(map(_travels_as, schema.types, table.schema.types)):
         raise BrokenStates("The columns are not those that the states' own description announces.")
-    states = States(header.layout, table.replace_schema_metadata(None).combine_chunks(), header.answers, header.smallest_group)
-    check_table(states.layout, states.table)
-    return states
+    table = coded(table.cast(schema).combine_chunks(), [dimension.name for dimension in header.layout.dimensions])
+    check_table(header.layout, table)
+    return States(header.layout, table, header.answers, header.smallest_group)
+
+
+def _narrowed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if column.type != pa.int64():
+        return column
+    widest = max((abs(end) for end in pc.min_max(column).as_py().values() if end is not None), default=0)
+    return column.cast(next((kind for kind in _WHOLE if widest < 1 << kind.bit_width - 1), pa.int64()))
+
+
+def _travels_as(kind: pa.DataType, sent: pa.DataType) -> bool:
+    return bool(sent == kind or (kind == pa.int64() and sent in _WHOLE))
 
 
 def _read_header(schema: pa.Schema) -> _Header:
@@ -102,7 +118,7 @@ def _read_header(schema: pa.Schema) -> _Header:
 
 
 def _read_table(data: bytes) -> pa.Table:
-    if not data.endswith(b"\xff\xff\xff\xff\x00\x00\x00\x00"):
+    if not data.endswith(_END):
         raise ValueError("its end is missing")
     for message in pa.ipc.MessageReader.open_stream(pa.py_buffer(data)):
         if message.type not in ("schema", "record batch"):

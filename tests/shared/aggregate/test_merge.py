@@ -52,7 +52,8 @@ def sources_of(parts: list[list[Any]], layout: Layout = LAYOUT) -> list[States]:
 @given(split)
 def test_the_merge_of_a_split_is_the_whole(parts: list[list[Any]]) -> None:
     whole = rows_of(finish(states_of(frame([row for part in parts for row in part]), LAYOUT)))
-    merged = rows_of(finish(merge_states(sources_of(parts))))
+    sources = [read_states(write_states(states)) if number % 2 else states for number, states in enumerate(sources_of(parts))]  # the hub's own, and others
+    merged = rows_of(finish(merge_states(sources)))
     assert [row[:5] for row in merged] == [row[:5] for row in whole]
     for got, expected in zip(merged, whole, strict=True):
         for measure, mine, other in zip(MEASURES, got[2:], expected[2:], strict=True):
@@ -75,7 +76,7 @@ def test_the_order_of_the_sources_changes_no_bit(parts: list[list[Any]], random:
 def test_states_come_through_the_stream_unchanged(parts: list[list[Any]]) -> None:
     for states in sources_of(parts):
         read = read_states(write_states(states))
-        assert (read.layout, read.answers, read.table) == (states.layout, states.answers, states.table)
+        assert (read.layout, read.answers, read.table.cast(LAYOUT.schema())) == (states.layout, states.answers, states.table)
 
 
 def test_seconds_since_1970_keep_their_deviation_over_many_sources() -> None:

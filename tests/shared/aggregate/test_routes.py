@@ -16,6 +16,7 @@ import pytest
 from shared.config import Settings
 from shared.datasets.aggregate import states as wire
 from shared.datasets.aggregate.finish import finish, select_rows
+from shared.datasets.aggregate.merge import merge_states
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.render import rows_of
 from shared.datasets.aggregate.states import read_states
@@ -147,7 +148,7 @@ async def test_finished_states_are_the_direct_answer(client: httpx.AsyncClient, 
     states = read_states((await client.post(PATH, json=question, headers=hub)).content, question=asked)
     assert (states.answers[0].source, states.answers[0].rows) == ("430300/toy", len(ROWS))
     direct = (await client.post(PATH, json=question, headers=city.headers("toy", scope="toy:read"))).json()
-    finished = select_rows(finish(states), having=asked.having, sortby=asked.sortby, limit=asked.limit)
+    finished = select_rows(finish(merge_states([states])), having=asked.having, sortby=asked.sortby, limit=asked.limit)
     assert [list(row) for row in rows_of(finished)] == direct["rows"] and len(direct["rows"]) == 20
     assert list(finished.columns) == direct["columns"]
 

@@ -17,6 +17,7 @@ from shared.datasets.aggregate.answer import states_of
 from shared.datasets.aggregate.by_values import Memory
 from shared.datasets.aggregate.finish import finish
 from shared.datasets.aggregate.kept_columns import KeptColumns
+from shared.datasets.aggregate.merge import merge_states
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.states import read_states, write_states
 from shared.datasets.declaration import Dataset
@@ -85,7 +86,7 @@ async def answer(gauges: Gauges, dataset: Dataset, question: dict[str, Any], cal
     async with reading(gauges.runtime.reader) as connection:
         states = await states_of(connection, dataset, Question.model_validate(question), caller, settings, datetime.now(UTC), Memory(KeptColumns(0), None))
     states = read_states(write_states(states), question=Question.model_validate(question))
-    return states.answers[0].served_from, finish(states).table
+    return states.answers[0].served_from, finish(merge_states([states])).table
 
 
 def same(one: pa.Table, other: pa.Table) -> bool:
