@@ -12,6 +12,7 @@ import pytest
 from shared import client as client_module
 from shared.breaker import FAILURES, PAUSE_S, PROBE_S, Breaker
 from shared.client import AT_ONCE, SourceClient
+from shared.ending import end_all
 from shared.passage import starting
 from shared.source_failures import SourceBusy, SourceDenied, SourceFailure, SourceOverloaded, SourceRefused, SourceSkipped, SourceTimeout
 
@@ -23,10 +24,15 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\
 async def listening(handler: Handler) -> AsyncIterator[str]:
     """A server that does with each connection what the handler says."""
 
+    serving: set[asyncio.Task[None] | None] = set()
+
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
         try:
             await reader.readuntil(b"\r\n\r\n")
             await handler(reader, writer)
+        except asyncio.CancelledError:
+            return  # the test is over, and nobody hears of it
         finally:
             writer.close()
 
@@ -35,6 +41,7 @@ async def listening(handler: Handler) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        await end_all([task for task in serving if task])
 
 
 def saying(answer: bytes) -> Handler:
