@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from shared import log
 from shared.api_description import MEDIA_TYPE, describe
@@ -29,6 +30,12 @@ class MethodNotAllowed(Problem):
     slug, status = "method-not-allowed", 405
     title = Text("不支持的方法", "Method not allowed")
     remedy = Text("使用 Allow 所列的方法。", "Use a method that `Allow` lists.")
+
+
+class BodyCutShort(Problem):
+    slug, status = "body-cut-short", 400
+    title = Text("请求体未发完", "Body cut short")
+    remedy = Text("重新发送；未写入任何内容。", "Send it again; nothing was written.")
 
 
 class Unstorable(Problem):
@@ -76,6 +83,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:
         return respond(request, _from_http(request, error))
+
+    @app.exception_handler(ClientDisconnect)
+    async def on_disconnect(request: Request, error: ClientDisconnect) -> Response:
+        return respond(request, BodyCutShort("The sender went away before the end of the body."))
 
     @app.exception_handler(Exception)
     async def on_exception(request: Request, error: Exception) -> Response:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel
 from sqlalchemy import text
 
@@ -40,6 +40,11 @@ async def write(note: Note, session: Session, caller: Annotated[Caller, may("toy
 @router.get("/notes")
 async def read(session: Session, caller: Annotated[Caller, may("toy:read")]) -> list[str]:
     return [row.text for row in await session.execute(text("SELECT text FROM notes ORDER BY text"))]
+
+
+@router.post("/length")
+async def length(request: Request) -> int:
+    return len(await request.body())
 
 
 @router.get("/slow")
@@ -129,6 +134,21 @@ async def test_a_body_over_the_limit_is_refused_declared_or_not(client: httpx.As
     declared = await client.post("/notes", content=b"x" * 2000, headers=headers)
     chunked = await client.post("/notes", content=endless(), headers=headers)
     assert [(answer.status_code, answer.json()["type"]) for answer in (declared, chunked)] == [(413, "/problems/body-too-large")] * 2
+
+
+async def test_a_sender_that_goes_away_is_no_failure_of_the_service(app: FastAPI, client: httpx.AsyncClient) -> None:
+    heard = iter([{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}])
+    said: list[Any] = []
+
+    async def receive() -> Any:
+        return next(heard)
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    named = {"method": "POST", "path": "/length", "raw_path": b"/length", "query_string": b"", "headers": [(b"content-length", b"8")]}
+    await app({"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http", "server": ("test", 80), **named}, receive, send)
+    assert said[0]["status"] == 400 and b"/problems/body-cut-short" in said[1]["body"]
 
 
 async def test_reads_of_the_contract_cannot_write(client: httpx.AsyncClient, writer: dict[str, str]) -> None:
