@@ -97,6 +97,9 @@ def check_rows(rows: Mapping[int, Any], model: type[Row]) -> Checked[Row]:
     """Check each row by itself against the model."""
     checked: Checked[Row] = Checked({})
     good = dict(rows)
+    for row, name in _truths(rows, model):
+        good.pop(row, None)
+        checked.reject(row, name, "not-a-number", f"{name} must be a number, not {str(rows[row][name]).lower()}.")
     try:
         valid = _list_of(model).validate_python(list(good.values()))
     except ValidationError as error:
@@ -108,6 +111,19 @@ def check_rows(rows: Mapping[int, Any], model: type[Row]) -> Checked[Row]:
         valid = _list_of(model).validate_python(list(good.values()))
     checked.rows = dict(zip(good, valid, strict=True))
     return checked
+
+
+def _truths(rows: Mapping[int, Any], model: type[Row]) -> list[tuple[int, str]]:
+    """Rows with true or false in the place of a number, which pydantic would take for 1 and 0."""
+    names = _numbers(model)
+    return [(number, name) for number, row in rows.items() if isinstance(row, dict) for name in names if isinstance(row.get(name), bool)]
+
+
+@cache
+def _numbers(model: type[Row]) -> tuple[str, ...]:
+    """The members that are numbers."""
+    kinds = {name: {each.get("type") for each in (member, *member.get("anyOf", ()))} for name, member in model.model_json_schema()["properties"].items()}
+    return tuple(name for name, found in kinds.items() if found & {"number", "integer"} and "boolean" not in found)
 
 
 @cache
