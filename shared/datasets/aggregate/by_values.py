@@ -29,12 +29,15 @@ from shared.datasets.aggregate.value_columns import Key, Rows, Unusual, read_row
 from shared.datasets.aggregate.value_groups import Coding, by_periods, by_texts, microseconds, table_by_values
 from shared.datasets.aggregate.zones import BINS, Regular, regular
 from shared.datasets.view import View
+from shared.threads import worked
 from shared.vocabulary import AreaLevel
 
 MOST_VALUES = 1_000_000
 """Rows whose values are read for one question, some 100 bytes each for a moment."""
 MOST_BYTES = 200_000_000
 """Tables that take more are grouped by the database, unless their columns are kept."""
+_LITTLE = 50_000
+"""Rows that are grouped in about a millisecond."""
 _DIGITS = re.compile("[0-9]+")
 
 
@@ -65,7 +68,8 @@ async def states_of_kept(connection: AsyncConnection, question: Question, layout
         return None
     above = await _above(connection, layout, view, kept.parts, kept.above)
     try:
-        return await asyncio.to_thread(lambda: _table(layout, view, _inside(question, view, kept.parts), above))
+        little = sum(rows.count for rows in kept.parts) <= _LITTLE
+        return await worked(little, lambda: _table(layout, view, _inside(question, view, kept.parts), above))
     except Unusual:
         return None
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shared.datasets.aggregate.agreement import check_agreement
 from shared.datasets.aggregate.columns import GROUP_ROWS, Layout, Measure
-from shared.datasets.aggregate.grouping import group_codes
+from shared.datasets.aggregate.grouping import number_of_groups
 from shared.datasets.aggregate.problems import BrokenStates
 from shared.datasets.aggregate.question import MAX_DIMENSIONS, MAX_MEASURES, Question
 from shared.datasets.aggregate.sketches import BUCKET_LIMIT, RANK_LIMIT, REGISTER_COUNT
@@ -36,7 +36,7 @@ def check_table(layout: Layout, table: pa.Table) -> None:
     rows = _integers(table, GROUP_ROWS)
     _require(bool(layout.dimensions) or len(rows) == 1, "without dimensions there is exactly one group")
     _require(bool((rows >= (1 if layout.dimensions else 0)).all()), "a group has no rows")
-    _, groups = group_codes(table, [dimension.name for dimension in layout.dimensions])
+    groups = number_of_groups(table, [dimension.name for dimension in layout.dimensions])
     _require(groups == table.num_rows, "a group occurs twice")
     for dimension in layout.dimensions:
         if dimension.type == "number":

@@ -34,7 +34,7 @@ class Finished:
 
 def finish(states: States) -> Finished:
     """The values of every group that is large enough, ordered by the dimensions."""
-    layout, table = states.layout, states.table
+    layout, table = states.layout, states.table.cast(states.layout.schema())
     kept = pc.or_(pc.greater_equal(table[GROUP_ROWS], states.smallest_group), pc.equal(table[GROUP_ROWS], 0))
     suppressed = table.num_rows - int(pc.sum(pc.cast(kept, pa.int64())).as_py() or 0)
     hidden = table.filter(pc.invert(kept)).select([dimension.name for dimension in layout.dimensions]) if suppressed and layout.dimensions else None

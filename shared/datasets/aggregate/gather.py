@@ -92,8 +92,7 @@ def table_of(layout: Layout, states: dict[str, Any], sketches: Mapping[tuple[str
         states |= {f"{measure.name}.{'buckets' if fn == 'quantile' else 'registers'}": made for measure in same}
     if cells > MAX_CELLS:
         raise TooManyCells(f"The sketches of quantiles and distinct counts have more than {MAX_CELLS} cells.", bound=MAX_CELLS)
-    schema = layout.schema()
-    return pa.table([states[name] for name in schema.names], schema=schema)
+    return pa.table({name: states[name] for name in layout.schema().names})
 
 
 def _null_where_empty(values: Any, count: Any) -> Any:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 _SMALL = 1_000_000
 """A table of so many flags costs nothing."""
+_LARGEST = 2**62
+"""Below what a code can be."""
 _UNITS = [unit // timedelta(microseconds=1) for unit in (timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1))]
 """What times of groups are multiples of, apart."""
 
@@ -22,11 +24,14 @@ def group_codes(table: pa.Table, names: Sequence[str]) -> tuple[NDArray[np.int64
 
     Groups are numbered in no promised order. Without names all rows are one group.
     """
-    codes, count = np.zeros(table.num_rows, dtype=np.int64), min(table.num_rows, 1)
-    for place, name in enumerate(names):
-        values, width = _coded(table[name])
-        codes, count = _numbered(codes * width + values if place else values, count * width)
-    return codes, count
+    return _numbered(*_combined(table, names))
+
+
+def number_of_groups(table: pa.Table, names: Sequence[str]) -> int:
+    """How many groups `group_codes` finds."""
+    codes, bound = _combined(table, names)
+    there = _occurring(codes, bound)
+    return len(np.unique(codes)) if there is None else int(np.count_nonzero(there))
 
 
 def coded(table: pa.Table, names: Sequence[str]) -> pa.Table:
@@ -42,6 +47,17 @@ def rows_of_groups(codes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     rows = np.empty(count, dtype=np.int64)
     rows[codes] = np.arange(len(codes))
     return rows
+
+
+def _combined(table: pa.Table, names: Sequence[str]) -> tuple[NDArray[np.int64], int]:
+    """A number for the group of each row, and a bound of them."""
+    codes, bound = np.zeros(table.num_rows, dtype=np.int64), 1
+    for name in names:
+        values, width = _coded(table[name])
+        if bound * width > _LARGEST:
+            codes, bound = _numbered(codes, bound)
+        codes, bound = codes * width + values if bound > 1 else values, bound * width
+    return codes, bound
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], int]:
@@ -65,12 +81,20 @@ def _coded(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], int]:
 
 def _numbered(codes: NDArray[np.int64], bound: int) -> tuple[NDArray[np.int64], int]:
     """Codes below `bound` numbered without gaps, and how many there are: by a table where that is small, else by sorting."""
-    if bound > max(_SMALL, 4 * len(codes)):
+    there = _occurring(codes, bound)
+    if there is None:
         found, numbers = np.unique(codes, return_inverse=True)
         return numbers, len(found)
+    return (np.cumsum(there) - 1)[codes], int(np.count_nonzero(there))
+
+
+def _occurring(codes: NDArray[np.int64], bound: int) -> NDArray[np.bool_] | None:
+    """Which codes occur; None if a table of all would not be small."""
+    if bound > max(_SMALL, 4 * len(codes)):
+        return None
     there = np.zeros(bound, dtype=bool)
     there[codes] = True
-    return (np.cumsum(there) - 1)[codes], int(there.sum())
+    return there
 
 
 def filled(column: pa.ChunkedArray, value: Any) -> NDArray[Any]:

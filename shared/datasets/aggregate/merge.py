@@ -8,7 +8,6 @@ by Chan, Golub and LeVeque (1979) over all sources of a group at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -121,7 +120,7 @@ def merge_states(sources: Sequence[States]) -> States:
         raise BrokenStates("The same source answered twice.")
     layout = first.layout
     if len(sources) == 1:
-        return replace(first, table=first.table.cast(layout.schema()))
+        return first
     sources = sorted(sources, key=lambda states: [(answer.source, answer.dataset) for answer in states.answers])
     groups = _Groups([states.table for states in sources], [dimension.name for dimension in layout.dimensions])
     if groups.count > MAX_ROWS:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.datasets.aggregate.columns import Layout
 from shared.datasets.aggregate.consistency import check_layout, check_table
@@ -26,6 +27,8 @@ MAX_BYTES = 256 * 1024 * 1024
 _KEY = b"liandong"
 _BATCH_ROWS = MAX_ROWS
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+MOST_TEXTS, MOST_LENGTH = 1_000, 200
+"""Of texts that travel as places, and of the characters of each: what a place stands for never swells beyond a bound."""
 _WHOLE = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
 """How whole numbers travel."""
 _HEADER_SLOT, _COMPRESSION_SLOT = 2, 3
@@ -44,6 +47,9 @@ class States:
     """Groups with fewer rows must be suppressed after the merge."""
 
 
+_Texts = Annotated[tuple[Annotated[str, Field(max_length=MOST_LENGTH)], ...], Field(max_length=MOST_TEXTS)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Header:
     contract: str
@@ -52,6 +58,8 @@ class _Header:
     smallest_group: int
     layout: Layout
     answers: tuple[SourceAnswer, ...]
+    texts: Mapping[str, _Texts] = field(default_factory=dict)
+    """The texts of a dimension whose column holds places among them, as those of few texts do."""
 
 
 _HEADER = TypeAdapter(_Header)
@@ -59,8 +67,16 @@ _HEADER = TypeAdapter(_Header)
 
 def write_states(states: States) -> bytes:
     """The states as an Arrow stream, uncompressed, whole numbers as narrow as they all fit; the schema's metadata say how to read them."""
-    header = _Header(CONTRACT, BUCKETS_VERSION, REGISTERS_VERSION, states.smallest_group, states.layout, states.answers)
-    columns = {name: _narrowed(column) for name, column in zip(states.table.column_names, states.table.columns, strict=True)}
+    known = coded(states.table, [dimension.name for dimension in states.layout.dimensions])
+    columns = dict(zip(known.column_names, known.columns, strict=True))
+    texts: dict[str, _Texts] = {}
+    for name, column in columns.items():
+        if pa.types.is_dictionary(column.type):
+            columns[name], texts[name] = _places(column)
+        else:
+            columns[name] = _narrowed(column)
+    texts = {name: of for name, of in texts.items() if of}
+    header = _Header(CONTRACT, BUCKETS_VERSION, REGISTERS_VERSION, states.smallest_group, states.layout, states.answers, texts)
     table = pa.table(columns, metadata={_KEY: _HEADER.dump_json(header)})
     batches = (batch.serialize() for batch in table.to_batches(max_chunksize=_BATCH_ROWS))
     return b"".join([table.schema.serialize(), *batches, _END])
@@ -80,12 +96,18 @@ def read_states(data: bytes, *, question: Question | None = None) -> States:
         raise BrokenStates(f"The states are not a whole Arrow stream: {str(error)[:200]}") from error
     header = _read_header(table.schema)
     check_layout(header.layout, question)
-    schema = header.layout.schema()
-    if table.column_names != schema.names or not all(map(_travels_as, schema.types, table.schema.types)):
-        raise BrokenStates("The columns are not those that the states' own description announces.")
-    table = coded(table.cast(schema).combine_chunks(), [dimension.name for dimension in header.layout.dimensions])
+    table = _as_announced(table, header)
     check_table(header.layout, table)
     return States(header.layout, table, header.answers, header.smallest_group)
+
+
+def _places(column: pa.ChunkedArray) -> tuple[Any, _Texts]:
+    """Places and the texts that they stand for; if these are many or long, the texts themselves and none."""
+    whole = column.combine_chunks()
+    texts = tuple(whole.dictionary.to_pylist()) if len(whole.dictionary) <= MOST_TEXTS else ()
+    if not texts or max(map(len, texts)) > MOST_LENGTH:
+        return whole.cast(pa.string()), ()
+    return whole.indices.cast(pa.int16()), texts
 
 
 def _narrowed(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -95,8 +117,31 @@ def _narrowed(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(next((kind for kind in _WHOLE if widest < 1 << kind.bit_width - 1), pa.int64()))
 
 
-def _travels_as(kind: pa.DataType, sent: pa.DataType) -> bool:
-    return bool(sent == kind or (kind == pa.int64() and sent in _WHOLE))
+def _as_announced(table: pa.Table, header: _Header) -> pa.Table:
+    """The columns of the layout, whole numbers wide, texts of dimensions in dictionaries."""
+    schema = header.layout.schema()
+    dimensions = [dimension.name for dimension in header.layout.dimensions]
+    if table.column_names != schema.names or not header.texts.keys() <= set(dimensions):
+        raise BrokenStates("The columns are not those that the states' own description announces.")
+    columns: dict[str, Any] = {}
+    for field_, sent in zip(schema, table.columns, strict=True):
+        columns[field_.name], kind = sent, field_.type
+        if field_.name in header.texts and kind == pa.string() and sent.type in _WHOLE:
+            columns[field_.name] = _texts_at(sent, header.texts[field_.name])
+        elif kind == pa.int64() and sent.type in _WHOLE:
+            columns[field_.name] = sent.cast(kind)
+        elif sent.type != kind:
+            raise BrokenStates("The columns are not those that the states' own description announces.")
+    return coded(pa.table(columns).combine_chunks(), dimensions)
+
+
+def _texts_at(places: pa.ChunkedArray, texts: _Texts) -> pa.DictionaryArray:
+    if len(set(texts)) != len(texts):
+        raise BrokenStates("In the texts that places stand for a text is twice.")
+    try:
+        return pa.DictionaryArray.from_arrays(places.cast(pa.int32()).combine_chunks(), pa.array(texts, pa.string()))
+    except (pa.ArrowException, IndexError) as error:
+        raise BrokenStates("A place stands for no text.") from error
 
 
 def _read_header(schema: pa.Schema) -> _Header:

@@ -40,15 +40,15 @@ def microseconds(moment: datetime) -> int:
 
 def by_texts(name: str, become: Mapping[str | None, str | None]) -> Coding:
     """A field's texts by what each of the distinct ones becomes."""
-    values = list(dict.fromkeys(become.values()))
+    values = sorted(set(become.values()), key=lambda value: (value is None, value))
     place = {value: position for position, value in enumerate(values)}
-    array = pa.array(values, pa.string())
+    array = pa.array([value for value in values if value is not None], pa.string())
 
     def places(rows: Rows) -> Integers:
         texts = rows.texts(name)
         return np.array([place[become[value]] for value in texts.values], dtype=np.int64)[texts.places]
 
-    return Coding(len(values), places, lambda chosen: array.take(pa.array(chosen)))
+    return Coding(len(values), places, lambda chosen: pa.DictionaryArray.from_arrays(pa.array(chosen.astype(np.int32), mask=chosen == len(array)), array))
 
 
 def by_periods(name: str, parts: Sequence[Rows], since: datetime, origin: datetime, unit: timedelta) -> Coding:
@@ -59,6 +59,7 @@ def by_periods(name: str, parts: Sequence[Rows], since: datetime, origin: dateti
         raise Unusual
     first = (min(int(times.min()) for times in known) - start) // step
     none = (max(int(times.max()) for times in known) - start) // step - first + 1
+    with_none = any(rows.times(name).there is not None for rows in parts)
 
     def places(rows: Rows) -> Integers:
         times = rows.times(name)
@@ -66,7 +67,8 @@ def by_periods(name: str, parts: Sequence[Rows], since: datetime, origin: dateti
         return found if times.there is None else np.where(times.there, found, none)
 
     def values(chosen: Integers) -> pa.Array:
-        return pa.array((chosen + first) * step + start, mask=chosen == none).cast(pa.timestamp("us", "UTC"))
+        moments = (chosen + first) * step + start
+        return pa.array(moments, mask=chosen == none if with_none else None).cast(pa.timestamp("us", "UTC"))
 
     return Coding(none + 1, places, values)
 
@@ -78,8 +80,9 @@ def table_by_values(layout: Layout, dimensions: Sequence[Coding], parts: Sequenc
     states: dict[str, Any] = {}
     rest = groups.filled
     for dimension, described in zip(reversed(dimensions), reversed(layout.dimensions), strict=True):
-        rest, places = np.divmod(rest, dimension.count)
-        states[described.name] = dimension.values(places)
+        left = rest // dimension.count  # twice as quick as both in one
+        states[described.name] = dimension.values(rest - left * dimension.count)
+        rest = left
     states[GROUP_ROWS] = pa.array(groups.rows)
     sketches: dict[tuple[str, str | None], Any] = {}
     for field in dict.fromkeys(measure.field for measure in layout.measures if measure.field is not None):
@@ -138,7 +141,7 @@ def _numbered(dimensions: Sequence[Coding], parts: Sequence[Rows]) -> _Groups:
     codes = [_codes(dimensions, rows) for rows in parts]
     if bound <= max(_SMALL, 4 * sum(map(len, codes))):
         counted = _added([np.bincount(part, minlength=bound) for part in codes])
-        filled = np.flatnonzero(counted)
+        filled = np.flatnonzero(counted > 0)
         return _Groups(codes, bound, filled, filled, counted[filled])
     filled, groups, rows = np.unique(np.concatenate(codes), return_inverse=True, return_counts=True)
     return _Groups(np.split(groups, np.cumsum([len(part) for part in codes])[:-1]), len(filled), np.arange(len(filled)), filled, rows)

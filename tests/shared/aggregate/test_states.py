@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from shared.datasets.aggregate.columns import REGISTERS, Measure
 from shared.datasets.aggregate.problems import BrokenStates
 from shared.datasets.aggregate.question import Question
-from shared.datasets.aggregate.states import States, read_states, write_states
+from shared.datasets.aggregate.states import MOST_LENGTH, MOST_TEXTS, States, read_states, write_states
 from tests.shared.aggregate.reference import layout_of, source_answer, states_of
 
 LAYOUT = layout_of(
@@ -104,6 +104,12 @@ def test_states_that_contradict_themselves_are_refused(data: bytes, reason: str)
         (lambda description: description["layout"]["measures"][1].update(name="average"), "not those"),
         (lambda description: description["layout"]["dimensions"].append(description["layout"]["dimensions"][0]), "twice"),
         (lambda description: description["answers"][0].update(status="wonderful"), "not valid"),
+        (lambda description: description["texts"].update(place=["430302", "430302"]), "a text is twice"),
+        (lambda description: description["texts"].update(place=["430302"]), "stands for no text"),
+        (lambda description: description["texts"].update(place=["430302", "4" * 201]), "not valid"),
+        (lambda description: description["texts"].update(place=[str(number) for number in range(1_001)]), "not valid"),
+        (lambda description: description["texts"].update({"group.rows": ["1", "2", "3"]}), "not those"),
+        (lambda description: description["texts"].pop("place"), "not those"),
     ],
 )
 def test_a_description_that_is_not_understood_is_refused(change: Callable[[dict[str, Any]], object], reason: str) -> None:
@@ -131,6 +137,25 @@ def test_whole_numbers_travel_as_narrow_as_they_all_fit(least: int, kind: pa.Dat
     with pa.ipc.open_stream(data) as reader:
         assert (reader.schema.field("group.rows").type, reader.schema.field("units.sum").type) == (pa.int8(), kind)
     assert read_states(data).table.cast(layout.schema()) == table
+
+
+@pytest.mark.parametrize("texts", [["a"], [None], [], ["a", None], ["长" * 200, "b"], ["长" * 201, "b"], [*map(str, range(1_000))], [*map(str, range(1_001))]])
+def test_texts_of_groups_come_back_however_many_and_long_they_are(texts: list[str | None]) -> None:
+    layout = layout_of(Measure("n", "count"), by=("place",))
+    table = pa.table({"place": texts, "group.rows": [1] * len(texts), "n.count": [1] * len(texts)}, schema=layout.schema())
+    data = write_states(States(layout, table, (source_answer(),)))
+    assert read_states(data).table.cast(layout.schema()) == table
+    with pa.ipc.open_stream(data) as reader:
+        placed = reader.schema.field("place").type == pa.int16()
+    assert placed == (0 < len(set(texts) - {None}) <= MOST_TEXTS and max(len(text or "") for text in texts) <= MOST_LENGTH)
+
+
+@pytest.mark.parametrize("places", [[0, 1, 2], [-1, 0, 1]])
+def test_a_place_that_stands_for_no_text_is_refused(places: list[int]) -> None:
+    with pa.ipc.open_stream(write_states(GOOD)) as reader:
+        table = reader.read_all()
+    with pytest.raises(BrokenStates, match="stands for no text"):
+        read_states(stream(table.set_column(0, "place", pa.array(places, pa.int16())).replace_schema_metadata(table.schema.metadata)))
 
 
 def test_compressed_buffers_are_refused_because_they_may_swell_to_any_size() -> None:
