@@ -92,6 +92,7 @@ def read_states(data: bytes, *, question: Question | None = None) -> States:
         raise BrokenStates(f"The states take {len(data)} bytes; at most {MAX_BYTES} are read.")
     try:
         table = _read_table(data)
+        table.column_names  # noqa: B018  # names that are no UTF-8 are found out here
     except (pa.ArrowException, OSError, struct.error, IndexError, ValueError, UnicodeDecodeError) as error:
         raise BrokenStates(f"The states are not a whole Arrow stream: {str(error)[:200]}") from error
     header = _read_header(table.schema)

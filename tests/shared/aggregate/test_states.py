@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -188,6 +189,15 @@ def test_a_stream_cut_anywhere_is_refused() -> None:
     for length in range(0, len(data), 7):
         with pytest.raises(BrokenStates):
             read_states(data[:length])
+
+
+def test_a_column_whose_name_is_no_text_is_refused() -> None:
+    data = write_states(GOOD)
+    places = [found.start() for found in re.finditer(b"group.rows", data)]
+    assert places
+    for place in places:
+        with pytest.raises(BrokenStates):
+            read_states(data[:place] + b"\xd0" + data[place + 1 :])
 
 
 @settings(max_examples=150, deadline=None)
