@@ -112,6 +112,27 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         yield connection
 
 
+async def at_once(engine: AsyncEngine, statement: str, *given: Any) -> list[Any] | None:
+    """The rows of one statement outside of any transaction, or None if it cannot be had: then the ordinary way says what is wrong.
+
+    A transaction around it, and all that stands between it and the driver, take longer than the statement. Its parameters are `$1`, `$2`, …
+    """
+    try:
+        taken = await engine.raw_connection()
+    except (engine.dialect.loaded_dbapi.Error, OSError, TimeoutError):
+        return None
+    try:
+        rows: list[Any] = await taken.driver_connection.fetch(statement, *given)  # type: ignore[union-attr]  # asyncpg's own
+    except (PostgresError, InterfaceError, InternalClientError, OSError, TimeoutError):
+        taken.invalidate()
+        return None
+    except BaseException:  # given up in the middle
+        taken.invalidate()
+        raise
+    taken.close()
+    return rows
+
+
 async def _reader(request: Request) -> AsyncIterator[AsyncConnection]:
     async with reading(request.app.state.runtime.reader) as connection:
         yield connection

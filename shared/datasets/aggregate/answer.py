@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.caller import Caller
 from shared.config import Settings
-from shared.datasets.aggregate.by_values import Memory, states_by_values, states_of_kept
+from shared.datasets.aggregate.by_values import Memory, of_times_alone, states_by_values, states_of_kept
 from shared.datasets.aggregate.columns import GROUP_ROWS, Layout
 from shared.datasets.aggregate.compile import Compiled, compile_rows
 from shared.datasets.aggregate.finish import Finished, finish, select_rows
 from shared.datasets.aggregate.fixed_cells import CELLS, as_perturbed, check_cells, personal, perturbed_table, refuse_personal_fields
 from shared.datasets.aggregate.gather import gather
+from shared.datasets.aggregate.kept_columns import KeptColumns
 from shared.datasets.aggregate.plan import lay_out
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.rolled import compile_rolled
@@ -59,16 +60,40 @@ async def states_of(
         served_from = rolled.served_from if rolled else "rows"
         kept = None if rolled else await states_of_kept(connection, question, layout, seen, memory)
         table = await _computed(connection, question, layout, seen, memory, rolled) if kept is None else kept
-    rows = pc.sum(table[GROUP_ROWS]).as_py() or 0
     answer = SourceAnswer(
         source=settings.audience,
         dataset=dataset.id,
         status="ok",
-        rows=None if fixed else rows,
+        rows=None if fixed else pc.sum(table[GROUP_ROWS]).as_py() or 0,
         as_of=known_at or now,
         elapsed_ms=round((time.perf_counter() - started) * 1000),
         served_from=served_from,
     )
+    return States(layout, table, (answer,), dataset.smallest_group)
+
+
+def all_kept(dataset: Dataset, question: Question, caller: Caller, settings: Settings, columns: KeptColumns) -> View | None:
+    """The caller's view of a dataset if columns kept in memory may answer the question without the database; None for who sees less than everything."""
+    if not columns.keeps(dataset.table) or question.known_at or not of_times_alone(question) or personal(dataset):
+        return None
+    if not caller.everywhere or len(visible_fields(dataset, caller)) < len(dataset.fields):
+        return None
+    seen = view(dataset, caller, city_areas=settings.areas)
+    return seen if seen.whole else None
+
+
+async def states_in_memory(question: Question, seen: View, caller: Caller, settings: Settings, now: datetime, memory: Memory) -> States | None:
+    """What `states_of` would give from columns that are kept, of a view that `all_kept` gave; None if they are not of the memory's version, or not enough."""
+    started, dataset = time.perf_counter(), seen.dataset
+    layout = lay_out(question, seen, settings.timezone)
+    refuse_personal_fields(layout, dataset)
+    if compile_rolled(question, layout, seen, caller, settings.areas):
+        return None
+    table = await states_of_kept(None, question, layout, seen, memory)
+    if table is None:
+        return None
+    rows, elapsed_ms = pc.sum(table[GROUP_ROWS]).as_py() or 0, round((time.perf_counter() - started) * 1000)
+    answer = SourceAnswer(source=settings.audience, dataset=dataset.id, status="ok", rows=rows, as_of=now, elapsed_ms=elapsed_ms, served_from="rows")
     return States(layout, table, (answer,), dataset.smallest_group)
 
 

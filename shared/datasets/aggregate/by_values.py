@@ -53,11 +53,18 @@ class Memory:
         return self if view.whole else Memory(self.columns, None)
 
 
-async def states_of_kept(connection: AsyncConnection, question: Question, layout: Layout, view: View, memory: Memory) -> pa.Table | None:
-    """The states of the layout from columns that are kept, or None if there are none, or the question is about more than times."""
+def of_times_alone(question: Question) -> bool:
+    """Whether a question leaves out rows by their times only."""
+    return question.filter is None and question.bbox is None and question.datetime is None
+
+
+async def states_of_kept(connection: AsyncConnection | None, question: Question, layout: Layout, view: View, memory: Memory) -> pa.Table | None:
+    """The states of the layout from columns that are kept, or None if there are none, or the question is about more than times.
+
+    Without a connection from what is in memory alone.
+    """
     columns = _columns(layout, view)
-    plain = question.filter is None and question.bbox is None and question.datetime is None
-    if columns is None or not (plain and view.whole and isinstance(view.source, Table)):
+    if columns is None or not (of_times_alone(question) and view.whole and isinstance(view.source, Table)):
         return None
     if question.from_ or question.until:
         if not (view.time and _is_of(view.columns[view.time.name], view.source, DateTime)):
@@ -66,7 +73,11 @@ async def states_of_kept(connection: AsyncConnection, question: Question, layout
     kept = await memory.columns.rows(connection, view.source, memory.version, columns)
     if kept is None:
         return None
-    above = await _above(connection, layout, view, kept.parts, kept.above)
+    if connection is not None:
+        await _above(connection, layout, view, kept.parts, kept.above)
+    elif not kept.above.keys() >= set(_levels(layout)):
+        return None
+    above = kept.above
     try:
         little = sum(rows.count for rows in kept.parts) <= _LITTLE
         return await worked(little, lambda: _table(layout, view, _inside(question, view, kept.parts), above))

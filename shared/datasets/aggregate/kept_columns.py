@@ -93,13 +93,21 @@ class KeptColumns:
         if known := self._at(table, version):
             known.read += rows
 
-    async def rows(self, connection: AsyncConnection, table: Table, version: str | None, columns: Columns) -> Kept | None:
-        """All rows with at least these columns, as of the connection's snapshot, which is of this version; None if they are not kept and not worth it yet."""
+    def keeps(self, table: Table) -> bool:
+        """Whether any columns of the table are kept, of whatever version."""
+        known = self._tables.get(table.name)
+        return known is not None and known.kept is not None
+
+    async def rows(self, connection: AsyncConnection | None, table: Table, version: str | None, columns: Columns) -> Kept | None:
+        """All rows with at least these columns, as of the connection's snapshot, which is of this version; None if they are not kept and not worth it yet.
+
+        Without a connection nothing is read.
+        """
         known = self._at(table, version)
         if known is None:
             return None
         if not columns.keys() <= known.columns.keys():
-            if known.read < known.rows:
+            if connection is None or known.read < known.rows:
                 return None
             async with known.turn:
                 if known.plain and not columns.keys() <= known.columns.keys():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.config import Settings
-from shared.datasets.aggregate import answer, by_values, kept_columns
+from shared.datasets import versions
+from shared.datasets.aggregate import answer, by_values, kept_columns, routes
 from shared.datasets.aggregate import states as wire
 from shared.service import create_app
 from shared.testing import running
@@ -65,6 +66,12 @@ def without_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         patched.setattr(answer, "gather", unused)
         patched.setattr(by_values, "read_rows", unused)
         yield
+
+
+@asynccontextmanager
+async def no_transaction(*_: object) -> AsyncIterator[None]:
+    raise AssertionError("a transaction")
+    yield
 
 
 @contextmanager
@@ -130,6 +137,33 @@ async def test_what_was_just_committed_is_in_the_answer(city: City, settings: Se
         assert after != before
         with by_database(monkeypatch):
             assert alike(after, await ask(client, count))
+
+
+async def test_they_are_given_without_a_transaction_and_with_one_if_the_look_fails(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    await ask_until_kept(client)
+    expected = await ask(client, BY_HOUR)
+    with monkeypatch.context() as patched:
+        patched.setattr(routes, "reading", no_transaction)
+        assert await ask(client, BY_HOUR) == expected
+        with pytest.raises(AssertionError, match="500"):
+            await ask(client, {**BY_HOUR, "measures": {"least": {"fn": "min", "field": "response_s"}}})
+
+    async def fails(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(versions, "at_once", fails)
+    with without_database(monkeypatch):
+        assert await ask(client, BY_HOUR) == expected
+
+
+async def test_they_are_not_looked_for_on_behalf_of_who_sees_less(city: City, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    await ask_until_kept(client)
+    await ask(client, BY_HOUR)
+    monkeypatch.setattr(routes, "versions_now", unused)
+    for narrow in (city.headers("toy", scope="toy:read", areas=("430302",), **ALL), city.headers("toy", scope="toy:read", **NO_PERSONS)):
+        await ask(client, BY_HOUR, **narrow)
+    with pytest.raises(AssertionError, match="500"):
+        await ask(client, BY_HOUR)
 
 
 async def test_they_are_read_once_as_much_was_read(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
