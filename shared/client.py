@@ -37,6 +37,9 @@ _SPARE = 4
 MIB = 1024 * 1024
 httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = MIB  # streams: 64 KiB at a time cost more than all that is done with them
 httpcore._synchronization.current_async_library = lambda: "asyncio"  # it looks for a module that is not there, a dozen times a call
+_ALWAYS = {"Accept": "*/*", "User-Agent": "liandong"}
+_NO_TIMEOUT = httpx.Timeout(None).as_dict()
+"""Of its own: the passage has one for the whole call."""
 _STALE = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError)
 """What a kept connection raises when the source has closed it meanwhile: tried once more on a new one."""
 
@@ -52,11 +55,22 @@ class Answer:
 
 
 @dataclass(slots=True)
+class Connections:
+    """The connections to one source. Redirects, cookies and credentials, which a client of httpx looks after at every call, are none of its business."""
+
+    transport: httpx.AsyncBaseTransport
+    closed: bool = False
+
+    async def aclose(self) -> None:
+        self.closed = True
+        await self.transport.aclose()
+
+
+@dataclass(slots=True)
 class Gate:
     """What is remembered of one source between calls."""
 
-    http: httpx.AsyncClient
-    """Its connections."""
+    http: Connections
     answered: float = -ALIVE_S
     """When it last answered anything, on the clock of `time.monotonic`."""
     breaker: Breaker = field(default_factory=Breaker)
@@ -144,7 +158,7 @@ class SourceClient:
             sent["Content-Type"] = "application/json"
         body = content if json is None else orjson.dumps(json)
         gate = self._gate(source)
-        request = gate.http.build_request(method, url, params=list(params) or None, content=body, headers=sent)
+        request = _request(method, url, params, body, sent)
         async with self._admitted(source, gate, passage, insist):
             started = time.monotonic()
             status, answered, content = await self._send(source, gate.http, request, limit_bytes)
@@ -174,7 +188,7 @@ class SourceClient:
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         gate = self._gate(source)
-        request = gate.http.build_request("GET", url, params=list(params) or None, headers=sent)
+        request = _request("GET", url, params, None, sent)
         if gate.streams >= STREAMS_AT_ONCE:
             raise SourceBusy(f"{STREAMS_AT_ONCE} streams from {source} are under way.")
         gate.streams += 1
@@ -186,7 +200,7 @@ class SourceClient:
         finally:
             gate.streams -= 1
 
-    async def _begun(self, source: str, http: httpx.AsyncClient, request: httpx.Request, held: AsyncExitStack) -> httpx.Response:
+    async def _begun(self, source: str, http: Connections, request: httpx.Request, held: AsyncExitStack) -> httpx.Response:
         try:
             if not self._private:
                 await _pin_public_address(request)
@@ -227,7 +241,7 @@ class SourceClient:
         finally:
             gate.breaker.abandoned()
 
-    async def _send(self, source: str, http: httpx.AsyncClient, request: httpx.Request, limit_bytes: int) -> tuple[int, httpx.Headers, bytes]:
+    async def _send(self, source: str, http: Connections, request: httpx.Request, limit_bytes: int) -> tuple[int, httpx.Headers, bytes]:
         try:
             if not self._private:
                 await _pin_public_address(request)
@@ -244,20 +258,23 @@ class SourceClient:
             self._gates[source] = Gate(self._connections())
         return self._gates[source]
 
-    def _connections(self) -> httpx.AsyncClient:
+    def _connections(self) -> Connections:
         """To one source. With a pool for all, each call looked at the connections of all."""
         limits = httpx.Limits(max_connections=AT_ONCE + STREAMS_AT_ONCE + _SPARE, max_keepalive_connections=AT_ONCE, keepalive_expiry=30)
-        transport = self._transport or httpx.AsyncHTTPTransport(verify=trusted(), limits=limits, trust_env=False)
-        return httpx.AsyncClient(timeout=None, follow_redirects=False, trust_env=False, transport=transport)
+        return Connections(self._transport or httpx.AsyncHTTPTransport(verify=trusted(), limits=limits, trust_env=False))
 
 
-async def _open(source: str, http: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+def _request(method: str, url: str, params: Sequence[tuple[str, str]], body: bytes | None, headers: Mapping[str, str]) -> httpx.Request:
+    return httpx.Request(method, url, params=list(params) or None, content=body, headers={**_ALWAYS, **headers}, extensions={"timeout": _NO_TIMEOUT})
+
+
+async def _open(source: str, http: Connections, request: httpx.Request) -> httpx.Response:
     """The beginning of the answer. The connections are closed if the source was forgotten since the call was made."""
     for again in (False, True):
-        if http.is_closed:
+        if http.closed:
             break
         try:
-            return await http.send(request, stream=True)
+            return await http.transport.handle_async_request(request)
         except _STALE:
             if again:
                 raise
