@@ -15,7 +15,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.datasets import versions
 from shared.datasets.aggregate import states as wire
 from tests.city import City
 from tests.hub.federation.liar import Liar, answer, instead, lying, silent
@@ -51,7 +53,18 @@ def listened(app: FastAPI) -> Counter[str]:
 async def dashboard(city: City) -> AsyncIterator[tuple[Federation, Asked]]:
     async with federation(city, {"brigade": BRIGADE, "harbour": HARBOUR}) as made:
         await made.aggregate(COUNT)  # the first answer loads libraries
-        yield made, {name: listened(app) for name, app in made.apps.items()}
+        asked = {name: listened(app) for name, app in made.apps.items()}
+        by_engine = {app.state.runtime.reader: asked[name] for name, app in made.apps.items()}
+        real = versions.at_once
+
+        async def noted(engine: AsyncEngine, statement: str, *given: Any) -> Any:
+            if engine in by_engine:
+                by_engine[engine]["looks"] += 1
+            return await real(engine, statement, *given)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(versions, "at_once", noted)
+            yield made, asked
 
 
 @pytest.fixture(scope="module")
