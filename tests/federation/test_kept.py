@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.database import at_once
 from shared.datasets import versions
 from shared.datasets.aggregate import states as wire
 from tests.city import City
@@ -55,7 +56,7 @@ async def dashboard(city: City) -> AsyncIterator[tuple[Federation, Asked]]:
         await made.aggregate(COUNT)  # the first answer loads libraries
         asked = {name: listened(app) for name, app in made.apps.items()}
         by_engine = {app.state.runtime.reader: asked[name] for name, app in made.apps.items()}
-        real = versions.at_once
+        real = at_once
 
         async def noted(engine: AsyncEngine, statement: str, *given: Any) -> Any:
             if engine in by_engine:
