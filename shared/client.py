@@ -269,7 +269,7 @@ def _request(method: str, url: str, params: Sequence[tuple[str, str]], body: byt
 
 
 async def _open(source: str, http: Connections, request: httpx.Request) -> httpx.Response:
-    """The beginning of the answer. The connections are closed if the source was forgotten since the call was made."""
+    """The beginning of the answer. If the source was forgotten meanwhile, its connections are closed: it said nothing, and that has a cause."""
     for again in (False, True):
         if http.closed:
             break
@@ -278,7 +278,7 @@ async def _open(source: str, http: Connections, request: httpx.Request) -> httpx
         except _STALE:
             if again:
                 raise
-    raise SourceFailure(f"{source} is no longer asked.")
+    raise SourceFailure(f"{source} is no longer asked.") from ConnectionAbortedError("its connections were closed")
 
 
 async def _bounded(source: str, response: httpx.Response, limit_bytes: int) -> bytes:

@@ -257,6 +257,7 @@ async def test_a_source_that_is_forgotten_meanwhile_fails_by_name_and_only_once(
         sources.forget("430300/fire")
         found = await asyncio.gather(*under_way, return_exceptions=True)
         assert {type(failure) for failure in found} == {SourceFailure}, found
+        assert all(failure.__cause__ for failure in found if isinstance(failure, BaseException)), "or it would look as if the source had said something"
         assert not sources._gates
         released.set()
     async with listening(saying(OK)) as url:  # registered again

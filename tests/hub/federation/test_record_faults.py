@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -10,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from services.hub.catalog.proving import prove
+from shared.source_failures import SourceFailure
 from tests.city import City
 from tests.hub.federation.liar import Liar, Spoil, altered, answer, broken_off, instead, lying, silent
 from tests.hub.federation.sectors import Federation, calls, federation, sector
@@ -110,7 +113,7 @@ async def test_a_source_that_fails_between_two_pages_stays_out_of_the_rest_and_i
     liar.spoil = None
     made.app.state.runtime.own.client.forget("430300/harbour")
     first = await get(made, PATH)
-    assert status(first)["status"] == "ok"
+    assert status(first)["status"] == "ok", status(first)
     liar.spoil = instead(answer(b"", status="500 Oops"))
     second = await get(made, next_of(first) or "")
     assert status(second)["status"] == "error"
@@ -134,7 +137,24 @@ async def test_a_row_that_nobody_has_is_not_called_missing_while_a_source_is_sil
     unsure = await get(made, "/collections/fire.calls/items/nothing")
     assert (unsure.status_code, unsure.json()["type"]) == (502, "/problems/nobody-answered")
     liar.spoil = None
-    assert (await get(made, "/collections/fire.calls/items/nothing")).status_code == 404
+    sure = await get(made, "/collections/fire.calls/items/nothing")
+    assert sure.status_code == 404, sure.text
+
+
+async def test_a_proof_that_is_cut_off_here_says_nothing_against_its_source(beside_a_liar: tuple[Federation, Liar]) -> None:
+    made, liar = beside_a_liar
+    runtime, source = made.app.state.runtime, made.source("430300/harbour")
+    cut = 0
+    for _ in range(20):
+        asked = liar.asked
+        proving = asyncio.create_task(prove(runtime, source))
+        while liar.asked == asked and not proving.done():
+            await asyncio.sleep(0)
+        runtime.own.client.forget(source.name)
+        (found,) = await asyncio.gather(proving, return_exceptions=True)
+        cut += isinstance(found, SourceFailure)
+        assert source.proven is True, found
+    assert cut
 
 
 async def test_when_no_source_answers_it_is_an_error(beside_a_liar: tuple[Federation, Liar]) -> None:
