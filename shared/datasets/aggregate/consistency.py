@@ -108,7 +108,9 @@ def _ascending(name: str, keys: NDArray[Any], offsets: NDArray[np.int64]) -> Non
 
 
 def _nulls_where_empty(table: pa.Table, name: str, count: NDArray[np.int64]) -> None:
-    _require(bool((np.asarray(table[name].is_null()) == (count == 0)).all()), f"{name} is missing, or there although nothing was counted")
+    there = count > 0
+    right = bool((np.asarray(table[name].is_valid()) == there).all()) if table[name].null_count else bool(there.all())
+    _require(right, f"{name} is missing, or there although nothing was counted")
     if pa.types.is_floating(table[name].type):
         _finite(table, name)
 

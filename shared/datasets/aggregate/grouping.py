@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 _SMALL = 1_000_000
 """A table of so many flags costs nothing."""
-_LARGEST = 2**62
+LARGEST = 2**62
 """Below what a code can be."""
 _UNITS = [unit // timedelta(microseconds=1) for unit in (timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1))]
 """What times of groups are multiples of, apart."""
@@ -24,22 +25,38 @@ def group_codes(table: pa.Table, names: Sequence[str]) -> tuple[NDArray[np.int64
 
     Groups are numbered in no promised order. Without names all rows are one group.
     """
-    return _numbered(*_combined(table, names))
+    return numbered(*_combined(table, names))
 
 
 def number_of_groups(table: pa.Table, names: Sequence[str]) -> int:
     """How many groups `group_codes` finds."""
     codes, bound = _combined(table, names)
-    there = _occurring(codes, bound)
+    there = occurring([codes], bound)
     return len(np.unique(codes)) if there is None else int(np.count_nonzero(there))
 
 
 def coded(table: pa.Table, names: Sequence[str]) -> pa.Table:
-    """The table with these columns of texts as places in a dictionary: each text is there once, and is hashed no more."""
+    """The table with these columns as places in a dictionary if they hold texts, or times at equal distances: they are looked at once, and never again."""
     for name in names:
+        column: Any = None
         if pa.types.is_string(table.schema.field(name).type):
-            table = table.set_column(table.schema.get_field_index(name), name, table[name].combine_chunks().dictionary_encode())
+            column = table[name].combine_chunks().dictionary_encode()
+        elif (found := _steps(table[name])) is not None:
+            column = times_at(pa.array(found.places.astype(np.int32)), found.first, found.step, found.count)
+        if column is not None:
+            table = table.set_column(table.schema.get_field_index(name), name, column)
     return table
+
+
+def times_at(places: pa.Array, first: int, step: int, count: int) -> pa.DictionaryArray:
+    """Times (UTC) as places among `count` of them, in microseconds `step` apart from the first since 1970. `ArrowException` for a place beyond them."""
+    times = pa.array(np.arange(count, dtype=np.int64) * step + first).cast(pa.timestamp("us", "UTC"))
+    return pa.DictionaryArray.from_arrays(places, times)
+
+
+def most_times(rows: int) -> int:
+    """Among how many times those of so many rows may have their places: what stands for them never swells beyond a bound."""
+    return 10_000 + 4 * rows
 
 
 def rows_of_groups(codes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -53,23 +70,42 @@ def _combined(table: pa.Table, names: Sequence[str]) -> tuple[NDArray[np.int64],
     """A number for the group of each row, and a bound of them."""
     codes, bound = np.zeros(table.num_rows, dtype=np.int64), 1
     for name in names:
-        values, width = _coded(table[name])
-        if bound * width > _LARGEST:
-            codes, bound = _numbered(codes, bound)
+        values, width = places_of(table[name])
+        if bound * width > LARGEST:
+            codes, bound = numbered(codes, bound)
         codes, bound = codes * width + values if bound > 1 else values, bound * width
     return codes, bound
 
 
-def _coded(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], int]:
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """Times as places among some at equal distances, in microseconds, the first since 1970."""
+
+    places: NDArray[np.int64]
+    first: int
+    step: int
+    count: int
+
+
+def _steps(column: pa.ChunkedArray) -> _Steps | None:
+    """The times of a column, if they are at equal distances, and none of them is missing."""
+    if not pa.types.is_timestamp(column.type) or column.null_count or not len(column):
+        return None
+    times = np.asarray(column.cast(pa.int64()))
+    first = int(times.min())
+    apart = times - first
+    for unit in _UNITS:
+        steps = apart // unit
+        count = int(steps.max()) + 1
+        if count <= most_times(len(column)) and bool((steps * unit == apart).all()):
+            return _Steps(steps, first, unit, count)
+    return None
+
+
+def places_of(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], int]:
     """A number for each value, and a bound of them."""
-    if pa.types.is_timestamp(column.type) and not column.null_count and len(column):
-        times = np.asarray(column.cast(pa.int64()))
-        apart = times - times.min()
-        for unit in _UNITS:
-            steps = apart // unit
-            width = int(steps.max()) + 1
-            if width <= max(_SMALL, len(column)) and bool((steps * unit == apart).all()):
-                return steps, width
+    if (found := _steps(column)) is not None:
+        return found.places, found.count
     if pa.types.is_floating(column.type):
         column = pc.add(column, 0.0)  # -0.0 and 0.0 are one group
     encoded = column.combine_chunks()
@@ -79,21 +115,22 @@ def _coded(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], int]:
     return filled(encoded.indices, none).astype(np.int64), none + 1
 
 
-def _numbered(codes: NDArray[np.int64], bound: int) -> tuple[NDArray[np.int64], int]:
+def numbered(codes: NDArray[np.int64], bound: int) -> tuple[NDArray[np.int64], int]:
     """Codes below `bound` numbered without gaps, and how many there are: by a table where that is small, else by sorting."""
-    there = _occurring(codes, bound)
+    there = occurring([codes], bound)
     if there is None:
         found, numbers = np.unique(codes, return_inverse=True)
         return numbers, len(found)
     return (np.cumsum(there) - 1)[codes], int(np.count_nonzero(there))
 
 
-def _occurring(codes: NDArray[np.int64], bound: int) -> NDArray[np.bool_] | None:
+def occurring(codes: Sequence[NDArray[np.int64]], bound: int) -> NDArray[np.bool_] | None:
     """Which codes occur; None if a table of all would not be small."""
-    if bound > max(_SMALL, 4 * len(codes)):
+    if bound > max(_SMALL, 4 * sum(map(len, codes))):
         return None
     there = np.zeros(bound, dtype=bool)
-    there[codes] = True
+    for part in codes:
+        there[part] = True
     return there
 
 

@@ -17,10 +17,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shared.datasets.aggregate.columns import BUCKETS, GROUP_ROWS, REGISTERS, Layout, Measure
-from shared.datasets.aggregate.grouping import coded, filled, flattened, group_codes, offsets_of, rows_of_groups
+from shared.datasets.aggregate.grouping import coded, filled, flattened, offsets_of
 from shared.datasets.aggregate.problems import BrokenStates, NotFinite, TooManyCells
 from shared.datasets.aggregate.question import MAX_ROWS
 from shared.datasets.aggregate.sketching import combined
+from shared.datasets.aggregate.slots import shared, slots_of
 from shared.datasets.aggregate.states import States
 
 _LARGEST = float(2**63)
@@ -28,83 +29,106 @@ _EXACT = float(2**53)
 
 
 class _Groups:
-    """The rows of all sources, and to which group each belongs. No source has a group twice (`States`)."""
+    """The rows of all sources in groups; no source has a group twice (`States`). Sums are made in slots, of which `kept` leaves the groups."""
 
     def __init__(self, tables: Sequence[pa.Table], names: Sequence[str]) -> None:
         self._tables = [coded(table, names) for table in tables]
-        self.table = pa.concat_tables(self._tables)
-        self.codes, self.count = group_codes(self.table, names)
-        self._ends = np.cumsum([table.num_rows for table in tables])[:-1]
+        self._dimensions = {name: shared([table[name] for table in self._tables]) for name in names}
+        self.slots = slots_of(self._dimensions, [table.num_rows for table in tables])
+        self.count = len(self.slots.taken)
         self._sums: list[tuple[list[NDArray[np.int64]], NDArray[np.int64]]] = []
+
+    def dimension(self, name: str) -> Any:
+        """The value of each group."""
+        return self.slots.dimension(name, self._dimensions[name])
+
+    def kept(self, values: NDArray[Any], *, without: NDArray[np.bool_] | None = None) -> Any:
+        """The values of the slots that are groups, null where one is `without`."""
+        return pa.array(values[self.slots.taken], mask=None if without is None else without[self.slots.taken])
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """A state of all rows."""
+        return pa.chunked_array([chunk for table in self._tables for chunk in table[name].chunks], self._tables[0].schema.field(name).type)
 
     @cached_property
     def _order(self) -> NDArray[np.int64]:
-        return np.argsort(self.codes, kind="stable")
+        return np.argsort(self.slots.groups, kind="stable")
 
     @cached_property
     def ascending(self) -> NDArray[np.int32]:
         """The groups in the order of `together`."""
-        return self.codes[self._order].astype(np.int32)
+        return self.slots.groups[self._order].astype(np.int32)
 
     def together(self, name: str) -> pa.ChunkedArray:
         """A column with the rows of each group together; `ascending` are their groups."""
-        return self.table[name].take(pa.array(self._order))
-
-    def apart(self, values: NDArray[Any]) -> list[NDArray[Any]]:
-        """What there is for each row, source by source."""
-        return np.split(values, self._ends)
+        return self.column(name).take(pa.array(self._order))
 
     def of_each(self, name: str) -> list[NDArray[Any]]:
         """The values of a state of each source, 0 where there is none."""
         return [filled(table[name], 0) for table in self._tables]
 
     def integers(self, name: str) -> NDArray[np.int64]:
-        """The sum of an integer state over each group."""
+        """The sum of an integer state over each slot."""
         values = self.of_each(name)
         for known, total in self._sums:
-            if all(map(np.array_equal, known, values)):  # as the counts of one field often are those of the rows
+            if all(map(_same, known, values)):  # as the counts of one field often are those of the rows
                 return total
-        if any(float(np.abs(part.astype(np.float64)).max(initial=0)) * len(self.codes) >= _LARGEST for part in values):
+        most = max((max(abs(int(part.max())), abs(int(part.min()))) for part in values if len(part)), default=0)
+        if most * len(values) >= _LARGEST:
             self._check_size(name, values)
-        total = np.zeros(self.count, dtype=np.int64)
-        for groups, part in zip(self.apart(self.codes), values, strict=True):
-            np.add.at(total, groups, part)
+        total = np.zeros(self.slots.count, dtype=np.int64)
+        for codes, part in zip(self.slots.codes, values, strict=True):
+            total[codes] += part  # of one source no group is there twice
         self._sums.append((values, total))
         return total
 
     def _check_size(self, name: str, values: Sequence[NDArray[np.int64]]) -> None:
-        if np.abs(np.bincount(self.codes, np.concatenate(values).astype(np.float64), self.count)).max(initial=0) >= _LARGEST * 0.999:
+        sizes = np.bincount(self.slots.whole, np.concatenate(values).astype(np.float64), self.slots.count)
+        if np.abs(sizes).max(initial=0) >= _LARGEST * 0.999:
             raise NotFinite(f"The sum {name} is too large for 64 bits.")
 
     def floats(self, values: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """The compensated sum of each source's values over each group, added in the order of the sources."""
-        total, lost = np.zeros(self.count), np.zeros(self.count)
-        for groups, part in zip(self.apart(self.codes), values, strict=True):
-            before = total[groups]
+        """The compensated sum of each source's values over each slot, added in the order of the sources."""
+        total, lost = np.zeros(self.slots.count), np.zeros(self.slots.count)
+        for slots, given in zip(self.slots.codes, values, strict=True):
+            codes, part = self._spread(slots, given)
+            before = total[codes]
             after = before + part
             taken = after - before
-            total[groups] = after
-            lost[groups] += (before - (after - taken)) + (part - taken)  # what rounding took, exactly (Knuth)
+            lost[codes] += (before - (after - taken)) + (part - taken)  # what rounding took, exactly (Knuth)
+            total[codes] = after
         return total + lost
+
+    def _spread(self, codes: NDArray[np.int64], part: NDArray[np.float64]) -> tuple[NDArray[np.int64] | slice, NDArray[np.float64]]:
+        """Where values belong, and the values: of all slots, 0 for those without one, if most have one, as neighbours are added several at a time."""
+        if 2 * len(codes) < self.slots.count:
+            return codes, part
+        whole = np.zeros(self.slots.count)
+        whole[codes] = part
+        return slice(None), whole
 
     def extreme(self, name: str, direction: str) -> Any:
         """The least or greatest value of each group, null where all are."""
-        column = self.table[name]
+        column = self.column(name)
         if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
             return self._extreme_number(column, direction)
-        keyed = pa.table({"group": self.codes, "value": column})
+        keyed = pa.table({"group": self.slots.groups, "value": column})
         order = pc.sort_indices(keyed, sort_keys=[("group", "ascending", "at_end"), ("value", direction, "at_end")])
-        first = np.searchsorted(self.codes[np.asarray(order)], np.arange(self.count))
+        first = np.searchsorted(self.slots.groups[np.asarray(order)], np.arange(self.count))
         return column.take(order).take(pa.array(first))
 
     def _extreme_number(self, column: pa.ChunkedArray, direction: str) -> Any:
         kind: Any = column.type.to_pandas_dtype()
         bounds = np.iinfo(kind) if pa.types.is_integer(column.type) else np.finfo(kind)
         better, worst = (np.minimum, bounds.max) if direction == "ascending" else (np.maximum, bounds.min)
-        best, there = np.full(self.count, worst, kind), np.zeros(self.count, bool)
-        better.at(best, self.codes, filled(column, worst))
-        there[self.codes[np.asarray(column.is_valid())]] = True
-        return pa.array(best, mask=~there)
+        best, missing = np.full(self.slots.count, worst, kind), np.ones(self.slots.count, bool)
+        better.at(best, self.slots.whole, filled(column, worst))
+        missing[self.slots.whole[np.asarray(column.is_valid())]] = False
+        return self.kept(best, without=missing)
+
+
+def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    return one is other or np.array_equal(one, other)
 
 
 def merge_states(sources: Sequence[States]) -> States:
@@ -131,9 +155,9 @@ def merge_states(sources: Sequence[States]) -> States:
 
 
 def _merged(layout: Layout, groups: _Groups) -> pa.Table:
-    some, schema = pa.array(rows_of_groups(groups.codes, groups.count)), layout.schema()
-    columns: dict[str, Any] = {name: groups.table[name].take(some).cast(schema.field(name).type) for name in (one.name for one in layout.dimensions)}
-    columns[GROUP_ROWS] = groups.integers(GROUP_ROWS)
+    schema = layout.schema()
+    columns: dict[str, Any] = {name: groups.dimension(name).cast(schema.field(name).type) for name in (one.name for one in layout.dimensions)}
+    columns[GROUP_ROWS] = groups.kept(groups.integers(GROUP_ROWS))
     for measure in layout.measures:
         columns |= {f"{measure.name}.{kind}": value for kind, value in _measure(measure, groups).items()}
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)
@@ -142,40 +166,40 @@ def _merged(layout: Layout, groups: _Groups) -> pa.Table:
 def _measure(measure: Measure, groups: _Groups) -> dict[str, Any]:
     name = measure.name
     match measure.fn:
-        case "count":
-            return {"count": groups.integers(f"{name}.count")}
-        case "sum" | "avg":
-            return {"count": groups.integers(f"{name}.count"), "sum": _sum(measure, groups)}
         case "min":
             return {"min": groups.extreme(f"{name}.min", "ascending")}
         case "max":
             return {"max": groups.extreme(f"{name}.max", "descending")}
-        case "stddev":
-            return _moments(name, groups)
-        case "quantile":
-            return {"count": groups.integers(f"{name}.count"), "buckets": _buckets(f"{name}.buckets", groups)}
         case "distinct":
             return {"registers": _registers(f"{name}.registers", groups)}
+    count = groups.integers(f"{name}.count")
+    counted = {"count": groups.kept(count)}
+    match measure.fn:
+        case "sum" | "avg":
+            return counted | {"sum": groups.kept(_sum(measure, groups), without=count == 0)}
+        case "stddev":
+            return counted | _moments(name, groups, count)
+        case "quantile":
+            return counted | {"buckets": _buckets(f"{name}.buckets", groups)}
+    return counted
 
 
-def _sum(measure: Measure, groups: _Groups) -> Any:
-    empty = groups.integers(f"{measure.name}.count") == 0
+def _sum(measure: Measure, groups: _Groups) -> NDArray[Any]:
     state = f"{measure.name}.sum"
-    total = groups.integers(state) if measure.source == "integer" else groups.floats(groups.of_each(state))
-    return pa.array(total, mask=empty)
+    return groups.integers(state) if measure.source == "integer" else groups.floats(groups.of_each(state))
 
 
-def _moments(name: str, groups: _Groups) -> dict[str, Any]:
+def _moments(name: str, groups: _Groups, count: NDArray[np.int64]) -> dict[str, Any]:
     """Chan's formula: mean = Σ nᵢ mᵢ / n, M2 = Σ M2ᵢ + Σ nᵢ (mᵢ - mean)², with the m taken from a common origin."""
     part, mean, m2 = (np.concatenate(groups.of_each(f"{name}.{state}")) for state in ("count", "mean", "m2"))
-    count = groups.integers(f"{name}.count")
-    origin = np.full(groups.count, np.inf)
-    np.minimum.at(origin, groups.codes, np.where(part > 0, mean, np.inf))
+    slots = groups.slots
+    origin = np.full(slots.count, np.inf)
+    np.minimum.at(origin, slots.whole, np.where(part > 0, mean, np.inf))
     origin = np.where(np.isfinite(origin), origin, 0.0)
-    away = mean - origin[groups.codes]
-    shift = groups.floats(groups.apart(np.where(part > 0, part * away, 0.0))) / np.maximum(count, 1)
-    spread = groups.floats(groups.apart(np.where(part > 0, m2 + part * (away - shift[groups.codes]) ** 2, 0.0)))
-    return {"count": count, "mean": pa.array(origin + shift, mask=count == 0), "m2": pa.array(spread, mask=count == 0)}
+    away = mean - origin[slots.whole]
+    shift = groups.floats(slots.apart(np.where(part > 0, part * away, 0.0))) / np.maximum(count, 1)
+    spread = groups.floats(slots.apart(np.where(part > 0, m2 + part * (away - shift[slots.whole]) ** 2, 0.0)))
+    return {"mean": groups.kept(origin + shift, without=count == 0), "m2": groups.kept(spread, without=count == 0)}
 
 
 def _buckets(state: str, groups: _Groups) -> Any:

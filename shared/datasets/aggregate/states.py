@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, TypeAdapter, ValidationError
 
-from shared.datasets.aggregate.columns import Layout
+from shared.datasets.aggregate.columns import GROUP_ROWS, Layout
 from shared.datasets.aggregate.consistency import check_layout, check_table
-from shared.datasets.aggregate.grouping import coded
+from shared.datasets.aggregate.grouping import coded, most_times, times_at
 from shared.datasets.aggregate.problems import BrokenStates
 from shared.datasets.aggregate.question import MAX_ROWS, Question
 from shared.datasets.aggregate.sketches import BUCKETS_VERSION, REGISTERS_VERSION
@@ -48,6 +48,16 @@ class States:
 
 
 _Texts = Annotated[tuple[Annotated[str, Field(max_length=MOST_LENGTH)], ...], Field(max_length=MOST_TEXTS)]
+_Micros = Annotated[int, Field(ge=-(2**62), lt=2**62)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """Times at equal distances, in microseconds, the first since 1970."""
+
+    first: _Micros
+    step: Annotated[_Micros, Field(ge=1)]
+    count: Annotated[int, Field(ge=1, le=most_times(MAX_ROWS))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +69,36 @@ class _Header:
     layout: Layout
     answers: tuple[SourceAnswer, ...]
     texts: Mapping[str, _Texts] = field(default_factory=dict)
-    """The texts of a dimension whose column holds places among them, as those of few texts do."""
+    """The texts of a dimension whose column holds places among them, as those of few texts do;"""
+    times: Mapping[str, _Times] = field(default_factory=dict)
+    """and the times of one whose times are at equal distances."""
+    same: Mapping[str, str] = field(default_factory=dict)
+    """Counts that do not travel, as they are those of another column."""
 
 
 _HEADER = TypeAdapter(_Header)
 
 
 def write_states(states: States) -> bytes:
-    """The states as an Arrow stream, uncompressed, whole numbers as narrow as they all fit; the schema's metadata say how to read them."""
+    """The states as an Arrow stream, uncompressed, whole numbers as narrow as they all fit and once; the schema's metadata say how to read them."""
     known = coded(states.table, [dimension.name for dimension in states.layout.dimensions])
     columns = dict(zip(known.column_names, known.columns, strict=True))
     texts: dict[str, _Texts] = {}
+    times: dict[str, _Times] = {}
     for name, column in columns.items():
-        if pa.types.is_dictionary(column.type):
-            columns[name], texts[name] = _places(column)
+        if not pa.types.is_dictionary(column.type):
+            continue
+        whole = column.combine_chunks()
+        if pa.types.is_timestamp(whole.type.value_type):
+            columns[name], times[name] = whole.indices, _times(whole.dictionary)
+        elif short := _short(whole.dictionary):
+            columns[name], texts[name] = whole.indices, short
         else:
-            columns[name] = _narrowed(column)
-    texts = {name: of for name, of in texts.items() if of}
-    header = _Header(CONTRACT, BUCKETS_VERSION, REGISTERS_VERSION, states.smallest_group, states.layout, states.answers, texts)
-    table = pa.table(columns, metadata={_KEY: _HEADER.dump_json(header)})
+            columns[name] = whole.cast(pa.string())
+    same = {name: GROUP_ROWS for name in columns if name.endswith(".count") and columns[name].equals(columns[GROUP_ROWS])}
+    header = _Header(CONTRACT, BUCKETS_VERSION, REGISTERS_VERSION, states.smallest_group, states.layout, states.answers, texts, times, same)
+    sent = {name: _narrowed(column) for name, column in columns.items() if name not in same}
+    table = pa.table(sent, metadata={_KEY: _HEADER.dump_json(header)})
     batches = (batch.serialize() for batch in table.to_batches(max_chunksize=_BATCH_ROWS))
     return b"".join([table.schema.serialize(), *batches, _END])
 
@@ -102,47 +123,75 @@ def read_states(data: bytes, *, question: Question | None = None) -> States:
     return States(header.layout, table, header.answers, header.smallest_group)
 
 
-def _places(column: pa.ChunkedArray) -> tuple[Any, _Texts]:
-    """Places and the texts that they stand for; if these are many or long, the texts themselves and none."""
-    whole = column.combine_chunks()
-    texts = tuple(whole.dictionary.to_pylist()) if len(whole.dictionary) <= MOST_TEXTS else ()
-    if not texts or max(map(len, texts)) > MOST_LENGTH:
-        return whole.cast(pa.string()), ()
-    return whole.indices.cast(pa.int16()), texts
+def _short(texts: Any) -> _Texts:
+    """The texts, if they are few and short enough to travel beside places; else none."""
+    listed = tuple(texts.to_pylist()) if len(texts) <= MOST_TEXTS else ()
+    return listed if max(map(len, listed), default=0) <= MOST_LENGTH else ()
 
 
-def _narrowed(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if column.type != pa.int64():
+def _times(dictionary: Any) -> _Times:
+    first, second = (*dictionary[:2].cast(pa.int64()).to_pylist(), None)[:2]
+    return _Times(first, second - first if second is not None else 1, len(dictionary))
+
+
+def _narrowed(column: Any) -> Any:
+    if column.type not in _WHOLE:
         return column
     widest = max((abs(end) for end in pc.min_max(column).as_py().values() if end is not None), default=0)
     return column.cast(next((kind for kind in _WHOLE if widest < 1 << kind.bit_width - 1), pa.int64()))
 
 
 def _as_announced(table: pa.Table, header: _Header) -> pa.Table:
-    """The columns of the layout, whole numbers wide, texts of dimensions in dictionaries."""
-    schema = header.layout.schema()
+    """The columns of the layout, whole numbers wide, texts of dimensions and regular times in dictionaries."""
+    schema, sent = header.layout.schema(), dict(zip(table.column_names, table.columns, strict=True))
     dimensions = [dimension.name for dimension in header.layout.dimensions]
-    if table.column_names != schema.names or not header.texts.keys() <= set(dimensions):
-        raise BrokenStates("The columns are not those that the states' own description announces.")
+    counts = {name for name in schema.names if name.endswith(".count")}
+    placed = header.texts.keys() | header.times.keys()
+    _require_columns(table.column_names == [name for name in schema.names if name not in header.same])
+    _require_columns(placed <= set(dimensions) and not header.texts.keys() & header.times.keys())
+    _require_columns(header.same.keys() <= counts and set(header.same.values()) <= {GROUP_ROWS})
     columns: dict[str, Any] = {}
-    for field_, sent in zip(schema, table.columns, strict=True):
-        columns[field_.name], kind = sent, field_.type
-        if field_.name in header.texts and kind == pa.string() and sent.type in _WHOLE:
-            columns[field_.name] = _texts_at(sent, header.texts[field_.name])
-        elif kind == pa.int64() and sent.type in _WHOLE:
-            columns[field_.name] = sent.cast(kind)
-        elif sent.type != kind:
-            raise BrokenStates("The columns are not those that the states' own description announces.")
-    return coded(pa.table(columns).combine_chunks(), dimensions)
+    for described in (one for one in schema if one.name not in header.same):
+        column, kind = sent[described.name], described.type
+        whole = column.type in _WHOLE
+        if described.name in header.texts and kind == pa.string() and whole:
+            column = _texts_at(column, header.texts[described.name])
+        elif described.name in header.times and pa.types.is_timestamp(kind) and whole:
+            column = _times_at(column, header.times[described.name])
+        elif kind == pa.int64() and whole:
+            column = column.cast(kind)
+        else:
+            _require_columns(column.type == kind)
+        columns[described.name] = column
+    columns |= {name: columns[same] for name, same in header.same.items()}
+    return coded(pa.table({name: columns[name] for name in schema.names}).combine_chunks(), dimensions)
+
+
+def _require_columns(hold: bool) -> None:
+    if not hold:
+        raise BrokenStates("The columns are not those that the states' own description announces.")
 
 
 def _texts_at(places: pa.ChunkedArray, texts: _Texts) -> pa.DictionaryArray:
     if len(set(texts)) != len(texts):
         raise BrokenStates("In the texts that places stand for a text is twice.")
     try:
-        return pa.DictionaryArray.from_arrays(places.cast(pa.int32()).combine_chunks(), pa.array(texts, pa.string()))
+        return pa.DictionaryArray.from_arrays(_indices(places), pa.array(texts, pa.string()))
     except (pa.ArrowException, IndexError) as error:
         raise BrokenStates("A place stands for no text.") from error
+
+
+def _times_at(places: pa.ChunkedArray, times: _Times) -> pa.DictionaryArray:
+    if times.count > most_times(len(places)) or abs(times.first) + times.step * times.count >= 2**62:
+        raise BrokenStates("There are too many times, or they lie beyond all times.")
+    try:
+        return times_at(_indices(places), times.first, times.step, times.count)
+    except (pa.ArrowException, IndexError) as error:
+        raise BrokenStates("A place stands for no time.") from error
+
+
+def _indices(places: pa.ChunkedArray) -> Any:
+    return places.cast(pa.int32()).combine_chunks()
 
 
 def _read_header(schema: pa.Schema) -> _Header:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.datasets.aggregate.columns import GROUP_ROWS, Layout, Measure
+from shared.datasets.aggregate import grouping, slots
+from shared.datasets.aggregate.columns import GROUP_ROWS, Dimension, Layout, Measure
 from shared.datasets.aggregate.finish import finish
 from shared.datasets.aggregate.merge import merge_states
 from shared.datasets.aggregate.problems import BrokenStates, NotFinite
@@ -143,3 +144,44 @@ def test_distinct_counts_of_sources_that_share_values_merge_as_if_they_were_one(
     whole = source(9, [np.concatenate([parts[place] for parts in draws]) for place in (0, 1)])
     assert rows_of(finish(merged)) == rows_of(finish(whole))
     assert merged.table["people.registers"].to_pylist() == whole.table["people.registers"].to_pylist()
+
+
+BY_TIME = Layout((Dimension("place", "place", "string"), Dimension("hour", "time:hour", "datetime")), (Measure("n", "count"), MEASURES[3]), "Asia/Shanghai")
+moment = st.one_of(st.none(), st.integers(-50, 50).map(lambda hours: hours * 3_600_000_000), st.integers(-(10**15), 10**15))
+
+
+@pytest.mark.parametrize("crowded", [False, True])
+@settings(max_examples=40, deadline=None)
+@given(parts=st.lists(st.lists(st.tuples(st.sampled_from(["a", "b", None]), moment, st.floats(-9, 9)), max_size=8), min_size=2, max_size=4))
+def test_times_and_texts_of_sources_meet_however_each_of_them_sent_them(crowded: bool, parts: list[list[tuple[str | None, int | None, float]]]) -> None:
+    """Also where groups are numbered, because a table of all that might be would be large, or codes would be larger than numbers are."""
+    expected: dict[tuple[Any, ...], tuple[int, float]] = {}
+    for place, hour, level in (row for part in parts for row in part):
+        count, total = expected.get((place, hour), (0, 0.0))
+        expected[place, hour] = count + 1, total + level
+    with pytest.MonkeyPatch.context() as patched:
+        if crowded:
+            patched.setattr(slots, "LARGEST", 8)
+            patched.setattr(grouping, "_SMALL", 0)
+        merged = merge_states([read_states(write_states(by_time(part, f"{number}/fire"))) for number, part in enumerate(parts)]).table
+    found = merged.set_column(1, "hour", merged["hour"].cast(pa.int64())).to_pylist()
+    assert {(row["place"], row["hour"]): row[GROUP_ROWS] for row in found} == {key: count for key, (count, _) in expected.items()}
+    assert len(found) == len(expected)
+    for row in found:
+        assert row["total.sum"] == pytest.approx(expected[row["place"], row["hour"]][1], abs=1e-9)
+
+
+def by_time(rows: list[tuple[str | None, int | None, float]], source: str) -> States:
+    levels: dict[tuple[str | None, int | None], list[float]] = {}
+    for place, hour, level in rows:
+        levels.setdefault((place, hour), []).append(level)
+    count = [len(each) for each in levels.values()]
+    columns = {
+        "place": [place for place, _ in levels],
+        "hour": pa.array([hour for _, hour in levels], pa.int64()).cast(pa.timestamp("us", "UTC")),
+        GROUP_ROWS: count,
+        "n.count": count,
+        "total.count": count,
+        "total.sum": [sum(each) for each in levels.values()],
+    }
+    return States(BY_TIME, pa.table(columns, schema=BY_TIME.schema()), (source_answer(source, rows=len(rows)),))

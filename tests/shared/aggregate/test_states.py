@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.datasets.aggregate.columns import REGISTERS, Measure
+from shared.datasets.aggregate.columns import REGISTERS, Dimension, Layout, Measure
 from shared.datasets.aggregate.problems import BrokenStates
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.states import MOST_LENGTH, MOST_TEXTS, States, read_states, write_states
@@ -39,9 +39,9 @@ def changed(name: str, values: list[Any]) -> bytes:
     return write_states(States(LAYOUT, GOOD.table.set_column(position, name, pa.array(values, kind)), GOOD.answers))
 
 
-def described(change: Callable[[dict[str, Any]], object]) -> bytes:
+def described(change: Callable[[dict[str, Any]], object], good: States = GOOD) -> bytes:
     """Good states with a changed description."""
-    data = write_states(GOOD)
+    data = write_states(good)
     with pa.ipc.open_stream(data) as reader:
         table = reader.read_all()
     description = json.loads(table.schema.metadata[b"liandong"])
@@ -147,7 +147,7 @@ def test_texts_of_groups_come_back_however_many_and_long_they_are(texts: list[st
     data = write_states(States(layout, table, (source_answer(),)))
     assert read_states(data).table.cast(layout.schema()) == table
     with pa.ipc.open_stream(data) as reader:
-        placed = reader.schema.field("place").type == pa.int16()
+        placed = reader.schema.field("place").type in (pa.int8(), pa.int16())
     assert placed == (0 < len(set(texts) - {None}) <= MOST_TEXTS and max(len(text or "") for text in texts) <= MOST_LENGTH)
 
 
@@ -157,6 +157,74 @@ def test_a_place_that_stands_for_no_text_is_refused(places: list[int]) -> None:
         table = reader.read_all()
     with pytest.raises(BrokenStates, match="stands for no text"):
         read_states(stream(table.set_column(0, "place", pa.array(places, pa.int16())).replace_schema_metadata(table.schema.metadata)))
+
+
+HOUR = 3_600_000_000
+TIMED = Layout((Dimension("hour", "time:hour", "datetime"),), (Measure("n", "count"), Measure("total", "sum", "level", source="number")), "Asia/Shanghai")
+
+
+def timed(moments: Sequence[int | None]) -> States:
+    """States by these times (microseconds)."""
+    count = [place + 1 for place in range(len(moments))]
+    columns = {"hour": pa.array(moments, pa.int64()).cast(pa.timestamp("us", "UTC")), "group.rows": count, "n.count": count}
+    columns |= {"total.count": count, "total.sum": [0.5] * len(moments)}
+    return States(TIMED, pa.table(columns, schema=TIMED.schema()), (source_answer(),))
+
+
+@pytest.mark.parametrize(
+    ("moments", "placed"),
+    [
+        ([5 * HOUR, 3 * HOUR, 40 * HOUR], True),
+        ([-7 * HOUR + 17, 17, 4 * HOUR + 17], True),
+        ([60_000_000, 180_000_000], True),
+        ([HOUR], True),
+        ([HOUR, None], False),
+        ([1, 2, 4], False),
+        ([0, 30_000 * HOUR], False),  # more hours than two rows may stand for
+        ([], False),
+    ],
+)
+def test_times_at_equal_distances_travel_as_places(moments: list[int | None], placed: bool) -> None:
+    states = timed(moments)
+    data = write_states(states)
+    assert read_states(data).table.cast(TIMED.schema()) == states.table
+    with pa.ipc.open_stream(data) as reader:
+        assert pa.types.is_integer(reader.schema.field("hour").type) == placed
+
+
+@pytest.mark.parametrize(("name", "travels"), [("n.count", False), ("total.count", True)])
+def test_counts_that_are_those_of_the_rows_travel_once(name: str, travels: bool) -> None:
+    states = timed([0, HOUR])
+    different = states.table.set_column(3, "total.count", pa.array([1, 1]))
+    data = write_states(States(TIMED, different, states.answers))
+    assert read_states(data).table.cast(TIMED.schema()) == different
+    with pa.ipc.open_stream(data) as reader:
+        assert (name in reader.schema.names) == travels
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda it: it["times"]["hour"].update(count=40), "stands for no time"),
+        (lambda it: it["times"]["hour"].update(count=10_013), "too many"),
+        (lambda it: it["times"]["hour"].update(count=10**9), "not valid"),
+        (lambda it: it["times"]["hour"].update(step=0), "not valid"),
+        (lambda it: it["times"]["hour"].update(step=2**61), "beyond"),
+        (lambda it: it["times"]["hour"].update(first=2**62), "not valid"),
+        (lambda it: it["times"].update(other=it["times"]["hour"]), "not those"),
+        (lambda it: it["texts"].update(hour=["a"]), "not those"),
+        (lambda it: it["times"].clear(), "not those"),
+        (lambda it: it["same"].update({"total.sum": "group.rows"}), "not those"),
+        (lambda it: it["same"].update({"n.count": "total.count"}), "not those"),
+        (lambda it: it["same"].update({"n.count": "n.count"}), "not those"),
+        (lambda it: it["same"].update({"group.rows": "group.rows"}), "not those"),
+        (lambda it: it["same"].update({"more.count": "group.rows"}), "not those"),
+        (lambda it: it["same"].pop("n.count"), "not those"),
+    ],
+)
+def test_a_description_of_times_or_counts_that_cannot_be_is_refused(change: Callable[[dict[str, Any]], object], why: str) -> None:
+    with pytest.raises(BrokenStates, match=why):
+        read_states(described(change, timed([5 * HOUR, 3 * HOUR, 43 * HOUR])))
 
 
 def test_compressed_buffers_are_refused_because_they_may_swell_to_any_size() -> None:
