@@ -90,14 +90,14 @@ def write_states(states: States) -> bytes:
             continue
         whole = column.combine_chunks()
         if pa.types.is_timestamp(whole.type.value_type):
-            columns[name], times[name] = whole.indices, _times(whole.dictionary)
+            columns[name], times[name] = _places(whole), _times(whole.dictionary)
         elif short := _short(whole.dictionary):
-            columns[name], texts[name] = whole.indices, short
+            columns[name], texts[name] = _places(whole), short
         else:
             columns[name] = whole.cast(pa.string())
     same = {name: GROUP_ROWS for name in columns if name.endswith(".count") and columns[name].equals(columns[GROUP_ROWS])}
     header = _Header(CONTRACT, BUCKETS_VERSION, REGISTERS_VERSION, states.smallest_group, states.layout, states.answers, texts, times, same)
-    sent = {name: _narrowed(column) for name, column in columns.items() if name not in same}
+    sent = {name: column if name in texts or name in times else _narrowed(column) for name, column in columns.items() if name not in same}
     table = pa.table(sent, metadata={_KEY: _HEADER.dump_json(header)})
     batches = (batch.serialize() for batch in table.to_batches(max_chunksize=_BATCH_ROWS))
     return b"".join([table.schema.serialize(), *batches, _END])
@@ -134,11 +134,19 @@ def _times(dictionary: Any) -> _Times:
     return _Times(first, second - first if second is not None else 1, len(dictionary))
 
 
+def _places(whole: Any) -> Any:
+    return whole.indices.cast(_narrowest(len(whole.dictionary)))
+
+
 def _narrowed(column: Any) -> Any:
-    if column.type not in _WHOLE:
+    if column.type != pa.int64():
         return column
-    widest = max((abs(end) for end in pc.min_max(column).as_py().values() if end is not None), default=0)
-    return column.cast(next((kind for kind in _WHOLE if widest < 1 << kind.bit_width - 1), pa.int64()))
+    return column.cast(_narrowest(max((abs(end) for end in pc.min_max(column).as_py().values() if end is not None), default=0)))
+
+
+def _narrowest(widest: int) -> pa.DataType:
+    """The narrowest whole numbers that reach so far."""
+    return next((kind for kind in _WHOLE if widest < 1 << kind.bit_width - 1), pa.int64())
 
 
 def _as_announced(table: pa.Table, header: _Header) -> pa.Table:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from shared.datasets.aggregate.columns import GROUP_ROWS, Layout
 from shared.datasets.aggregate.gather import check_groups, table_of
+from shared.datasets.aggregate.grouping import most_times, times_at
 from shared.datasets.aggregate.problems import NotFinite
 from shared.datasets.aggregate.sketching import buckets_of
 from shared.datasets.aggregate.value_columns import Integers, Numbers, Rows, Unusual
@@ -67,6 +68,8 @@ def by_periods(name: str, parts: Sequence[Rows], since: datetime, origin: dateti
         return found if times.there is None else np.where(times.there, found, none)
 
     def values(chosen: Integers) -> pa.Array:
+        if not with_none and none <= most_times(len(chosen)):
+            return times_at(pa.array(chosen.astype(np.int32)), first * step + start, step, none)
         moments = (chosen + first) * step + start
         return pa.array(moments, mask=chosen == none if with_none else None).cast(pa.timestamp("us", "UTC"))
 
