@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from bench.federation import parts
+from bench.federation.data import spread_rows
 from bench.federation.duck import duckdb
 from bench.federation.fdw import foreign
 from bench.federation.measure import Table
@@ -37,7 +38,7 @@ async def run(folder: Path, rows: int, chosen: frozenset[str], rounds: int, prof
                     case "small":
                         await parts.small(made, table, rounds)
                     case "spread":
-                        await parts.spread(made, table, rounds)
+                        await parts.spread(made, table, rounds, spread_rows(rows))
                     case "join":
                         await parts.join(made, duck, table, rounds)
                     case _:

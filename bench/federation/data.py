@@ -13,6 +13,7 @@ import asyncpg
 from bench.federation.sector import CATEGORIES, SIX, TWELVE, tables_of
 
 JOINED, STATIONS = 1_000_000, 60
+MOST_SPREAD = 5_000_000
 YEAR = "'2025-10-01 00:00+08'::timestamptz"
 DAY = "2026-03-10"
 """A day in the middle."""
@@ -63,6 +64,11 @@ def _readings(rows: int) -> str:
     """
 
 
+def spread_rows(rows: int) -> int:
+    """How many rows are spread over more and more sources: as many as the six databases have together."""
+    return min(len(SIX) * rows, MOST_SPREAD)
+
+
 def wanted(name: str, rows: int, parts: frozenset[str]) -> dict[str, int]:
     """Which tables of a sector are to have how many rows, for the parts of the benchmark that run."""
     asked: dict[str, int] = {}
@@ -70,7 +76,7 @@ def wanted(name: str, rows: int, parts: frozenset[str]) -> dict[str, int]:
         if table == "events" and parts & {"groups", "small"}:
             asked[table] = rows
         elif table.startswith("spread") and "spread" in parts:
-            asked[table] = rows // int(table.removeprefix("spread"))
+            asked[table] = spread_rows(rows) // int(table.removeprefix("spread"))
         elif table in ("checks", "premises") and "join" in parts:
             asked[table] = JOINED
     return asked | ({"observations": rows} if name in SIX and "rollups" in parts else {})

@@ -122,15 +122,15 @@ def _require_small(mine: Any, theirs: Sequence[Any]) -> None:
         raise SystemExit(f"small: {mine['rows']} instead of {counts}.")
 
 
-async def spread(made: Stand, table: Table, rounds: int) -> None:
-    """The same rows over more and more sources."""
+async def spread(made: Stand, table: Table, rounds: int, rows: int) -> None:
+    """The same rows, so many in all, over more and more sources."""
     times: dict[int, float] = {}
     case = CASES[0]
     async with made.client() as client:
         works = {str(many): lambda number, many=many: answer_of(client, f"/collections/bench.spread{many}/aggregate", case.asked(number)) for many in SPREADS}
         await in_turn(works, 1, 500)
         times = {int(many): seconds for many, seconds in (await in_turn(works, rounds)).items()}
-        _curve("the same rows over 12 sources", times, table)
+        _curve(f"the same {rows:,} rows over 12 sources", times, table)
         asked = {f"spread{many}": works[str(many)] for many in SPREADS}
         first = await first_questions(made, asked, rounds, 600)
         _curve("the same over 12, first questions after a change", {int(name.removeprefix("spread")): seconds for name, seconds in first.items()}, table)
