@@ -17,7 +17,7 @@ from services.hub.federation.described import check_described
 from services.hub.federation.domain import SourceUnsound, agreeing, check_answered, coverage_of, failed, from_city, passed_on, speaks_for
 from services.hub.federation.kept import Answered
 from services.hub.federation.kept_own import own_states, own_versions
-from services.hub.federation.kept_states import Unchanged, Wanted, answered_by, unchanged_by
+from services.hub.federation.kept_states import Sent, Unchanged, Wanted, answered_by, unchanged_by
 from services.hub.federation.layouts import empty_states
 from services.hub.governance.noting import note_question
 from services.hub.state import Hub
@@ -112,15 +112,14 @@ async def _gather(runtime: Runtime, question: Question, passage: Passage, aim: T
     hub: Hub = runtime.own
     dataset, onward = aim.dataset, passage.onward()
     note_question(dataset, question.model_dump(by_alias=True, exclude_defaults=True), ())
-    sent = question.for_states().model_copy(
-        update={"tz": question.tz or runtime.settings.timezone, "deadline_ms": max(1, int(onward.remaining_s * 1000))},
-    )
+    asked = {"tz": question.tz or runtime.settings.timezone, "deadline_ms": max(1, int(onward.remaining_s * 1000))}
+    sent = Sent.of(question.for_states().model_copy(update=asked))
 
     async def ask(source: Source) -> States:
         wanted = Wanted.of(source, dataset, sent, caller, onward, max_age=question.max_age, narrow=aim.limited)
         if source.name == hub.name and aim.own is not None:
             own = aim.own
-            return await hub.kept.get(wanted, lambda _: own_states(runtime, own, sent, caller), lambda: own_versions(runtime))
+            return await hub.kept.get(wanted, lambda _: own_states(runtime, own, sent.question, caller), lambda: own_versions(runtime))
         return await hub.kept.get(wanted, lambda tag: _fetch(hub, source, dataset, sent, caller, onward, tag))
 
     outcomes = await ask_all(aim, ask)
@@ -130,7 +129,7 @@ async def _gather(runtime: Runtime, question: Question, passage: Passage, aim: T
     return Gathered(aim, tuple(states), (*answers, *failures), failures, outcomes.refusals)
 
 
-async def _fetch(hub: Hub, source: Source, dataset: str, sent: Question, caller: Caller, onward: Passage, tag: str | None) -> Answered[States] | Unchanged:
+async def _fetch(hub: Hub, source: Source, dataset: str, sent: Sent, caller: Caller, onward: Passage, tag: str | None) -> Answered[States] | Unchanged:
     asked = time.monotonic()
     answer = await hub.client.ask(
         source.name,
@@ -138,13 +137,15 @@ async def _fetch(hub: Hub, source: Source, dataset: str, sent: Question, caller:
         onward,
         token=hub.issuer.hop(caller, source.audience(hub.city)),
         method="POST",
-        json=sent.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"sources"}),
-        headers={"Accept": wire.MEDIA_TYPE, **({"If-None-Match": tag} if tag else {})},
+        content=sent.body,
+        headers={"Accept": wire.MEDIA_TYPE, "Content-Type": "application/json", **({"If-None-Match": tag} if tag else {})},
         limit_bytes=STATES_BYTES,
     )
     if answer.status == 304:
         return unchanged_by(answer, asked)
-    return answered_by(answer, await worked(len(answer.content) <= _READ_AT_ONCE, _read, source, dataset, answer.content, sent, answer.elapsed_ms), asked)
+    return answered_by(
+        answer, await worked(len(answer.content) <= _READ_AT_ONCE, _read, source, dataset, answer.content, sent.question, answer.elapsed_ms), asked
+    )
 
 
 def _read(source: Source, dataset: str, content: bytes, question: Question, elapsed_ms: int) -> States:

@@ -53,6 +53,23 @@ class Versions:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """A question for states as every source is asked it, written once for all of them."""
+
+    question: Question
+    body: bytes
+    """Its JSON,"""
+    meant: str
+    """and without what changes nothing about the answer."""
+
+    @classmethod
+    def of(cls, question: Question) -> Sent:
+        body = question.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"sources"})
+        meant = question.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"deadline_ms", "max_age", "sources"})
+        return cls(question, body.encode(), meant)
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """States of one dataset that are wanted of one source, on somebody's behalf."""
 
@@ -69,13 +86,12 @@ class Wanted:
     """Bytes of the question, which is kept with its answer."""
 
     @classmethod
-    def of(cls, source: Source, dataset: str, question: Question, caller: Caller, passage: Passage, *, max_age: float | None, narrow: bool) -> Wanted:
+    def of(cls, source: Source, dataset: str, sent: Sent, caller: Caller, passage: Passage, *, max_age: float | None, narrow: bool) -> Wanted:
         offer = source.offers.get(dataset)
-        asked = question.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"deadline_ms", "max_age", "sources"})
         rights = (caller.areas, caller.clearance, caller.scopes, caller.purpose)
         way = passage.via if source.kind == "hub" else ()  # whom a hub asks depends on who was asked before
-        key = (source.name, source.url, dataset, offer.digest if offer else None, asked, rights, way)
-        return cls(source, dataset, key, passage, narrow, max_age, question.known_at is not None, len(asked))
+        key = (source.name, source.url, dataset, offer.digest if offer else None, sent.meant, rights, way)
+        return cls(source, dataset, key, passage, narrow, max_age, sent.question.known_at is not None, len(sent.meant))
 
 
 @dataclass(frozen=True, slots=True)
