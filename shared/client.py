@@ -263,7 +263,7 @@ class SourceClient:
 
 
 _address = lru_cache(256)(httpx.URL)
-"""Taken apart once: that is a quarter of what a call costs."""
+"""The same for most calls, and taken apart once."""
 
 
 def _request(method: str, url: str, params: Sequence[tuple[str, str]], body: bytes | None, headers: Mapping[str, str]) -> httpx.Request:
