@@ -19,6 +19,7 @@ from shared import log
 from shared.breaker import Breaker, State
 from shared.passage import Passage
 from shared.source_failures import SourceBusy, SourceDenied, SourceFailure, SourceOverloaded, SourceRefused, SourceSkipped, SourceTimeout
+from shared.source_transport import SourceTransport
 
 AT_ONCE = 8
 """Most calls to one source at the same time,"""
@@ -257,8 +258,6 @@ class SourceClient:
 
     def _connections(self) -> Connections:
         """To one source. With a pool for all, each call looked at the connections of all."""
-        from shared.source_transport import SourceTransport  # 90 ms and 8 MB that a service which asks nobody does without
-
         return Connections(self._transport or SourceTransport(connections=AT_ONCE + STREAMS_AT_ONCE + _SPARE, keepalive_s=_KEPT_S))
 
 

@@ -164,10 +164,11 @@ class _Body(httpx.AsyncByteStream):
         self._answer, self._answers = answer, answers
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """All that has come, as often as something has."""
+        """All that has come, as often as something has. Others have their turn between, and deadlines: a source may always have more."""
         try:
             while piece := await self._answer.content.readany():
                 yield piece
+                await asyncio.sleep(0)
         except aiohttp.ClientError as error:
             raise httpx.ReadError(str(error)) from error
         if self._answer.cut is not None:

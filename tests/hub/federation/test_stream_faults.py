@@ -157,7 +157,7 @@ async def test_a_client_that_leaves_frees_the_hub_and_the_sources(beside_a_liar:
         await anext(answered.aiter_raw())
         assert hub.bulk.free == 2
         async with hub.bulk.admitted(), hub.bulk.admitted():
-            refused = await get(made, "&f=arrow")
+            refused = await made.client.get(ITEMS + "&f=arrow", headers=made.headers())  # not `get`: forgetting the source would end the stream
             assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
     for _ in range(100):
         if (hub.bulk.free, made.apps["brigade"].state.runtime.bulk.free, sources.streams("430300/harbour")) == (3, 6, 0):

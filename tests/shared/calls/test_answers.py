@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import time
 from contextlib import aclosing
@@ -11,7 +12,7 @@ import pytest
 
 from shared.client import MIB, SourceClient
 from shared.passage import starting
-from shared.source_failures import SourceDenied, SourceFailure
+from shared.source_failures import SourceDenied, SourceFailure, SourceTimeout
 from shared.source_transport import SourceTransport
 from tests.shared.calls.conftest import CALLED, OK, Line, ask, saying, source
 
@@ -73,6 +74,24 @@ async def test_endless_headers_are_given_up(sources: SourceClient, piece: bytes)
         with pytest.raises(SourceFailure, match="RemoteProtocolError"):
             await ask(sources, found.url)
     assert said < 64 * MIB
+
+
+async def test_a_stream_that_always_has_more_ends_with_its_time(sources: SourceClient) -> None:
+    async def pouring(line: Line) -> None:
+        await line.request()
+        line.writer.write(CHUNKED)
+        while True:
+            line.writer.write(b"80000\r\n" + bytes(0x80000) + b"\r\n")
+            await line.writer.drain()
+
+    async def take(url: str) -> None:
+        async with sources.stream(CALLED, url, starting("430300/hub", 0.5), begins_s=0.4, idle_s=5) as pieces:
+            async for _ in pieces:
+                await asyncio.sleep(0.01)  # meanwhile more has come, and nobody waits for it
+
+    async with source(pouring) as found:
+        with pytest.raises(SourceTimeout, match="when its time was over"):
+            await asyncio.wait_for(take(found.url), 3)
 
 
 async def test_a_compressed_body_is_not_unpacked_on_the_way() -> None:
