@@ -105,6 +105,13 @@ def parse_moment(text: str, *, pointer: str) -> datetime:
     return _within_years(moment, text, pointer).astimezone(UTC)
 
 
+def told_moment(moment: datetime) -> datetime:
+    """A moment that another service tells, in UTC. `ValueError` if it has no offset, or lies where it cannot be told in every zone."""
+    if moment.tzinfo is None or not YEARS[0] < moment.year <= YEARS[1]:
+        raise ValueError("a moment has no offset, or lies at an end of the calendar")
+    return moment.astimezone(UTC)
+
+
 def _within_years(moment: datetime, text: str, pointer: str) -> datetime:
     """The moment, if it can be told in every zone."""
     if not YEARS[0] < moment.year <= YEARS[1]:

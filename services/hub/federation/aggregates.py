@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,6 +42,7 @@ from shared.threads import worked
 
 STATES_BYTES = 64 * MIB
 """Most bytes of states taken from one source."""
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _READ_AT_ONCE = 768 * 1024
 """Bytes of states that are read and checked in about a millisecond: threads for a dozen sources cost more than they give."""
 
@@ -201,7 +203,8 @@ def _standing(part: Gathered) -> Standing:
     answered = [answer for answer in part.answers if answer.status in ("ok", "stale")]
     until = max((answer.as_of for answer in answered if answer.as_of), default=None)
     retention = part.aim.declared.retention if part.aim.declared else None
-    return Standing(len(answered) == len(part.answers), until - retention if until and retention else None, until)
+    since = until - retention if until and retention and until - _EARLIEST > retention else None
+    return Standing(len(answered) == len(part.answers), since, until)
 
 
 def _finished_across(gathered: Mapping[str, Gathered], asked: Across, questions: Mapping[str, Question], coverage: Coverage) -> tuple[Finished, Coverage]:

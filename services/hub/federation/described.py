@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from services.hub.federation.domain import SourceUnsound
 from shared.datasets.aggregate.columns import Layout
-from shared.datasets.declaration import Dataset, Field
+from shared.datasets.declaration import Dataset, Field, FieldType
+
+_KINDS: dict[str, FieldType] = {"area": "string", "time": "datetime"}
+"""What areas of a level and times of a unit are in every answer."""
 
 
 def check_described(source: str, layout: Layout, declared: Dataset) -> None:
@@ -17,6 +20,9 @@ def check_described(source: str, layout: Layout, declared: Dataset) -> None:
         field = declared.field(dimension.of)
         if field is not None and (dimension.type, dimension.unit) != (field.type, field.unit):
             raise _otherwise(source, field)
+        kind, separator, _ = dimension.of.partition(":")
+        if separator and (dimension.type, dimension.unit) != (_KINDS.get(kind), None):
+            raise SourceUnsound(f"{source} groups by {dimension.of} as {dimension.type}.")
 
 
 def _otherwise(source: str, field: Field) -> SourceUnsound:

@@ -26,6 +26,7 @@ from shared.client import MIB, Answer, SourceClient
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.states import States
 from shared.datasets.coverage import SourceAnswer
+from shared.datasets.extent import told_moment
 from shared.datasets.versions import AS_OF_HEADER, VERSION_HEADER
 from shared.passage import Passage, starting
 from shared.source_failures import SourceDenied, SourceFailure, SourceRefused, SourceSkipped, SourceTimeout
@@ -259,7 +260,6 @@ def _short(text: str | None) -> str | None:
 
 def _moment(text: Any) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text)
+        return told_moment(datetime.fromisoformat(text))
     except (ValueError, TypeError):
         return None
-    return moment if moment.tzinfo is not None else None

@@ -20,7 +20,7 @@ from shared.datasets.bulk_answer import SHAPE_HEADER, shaped
 from shared.datasets.bulk_rows import Layout
 from shared.datasets.bulk_sql import as_text, rows_statement
 from shared.datasets.declaration import Dataset
-from shared.datasets.extent import parse_moment
+from shared.datasets.extent import parse_moment, told_moment
 from shared.datasets.history import settled
 from shared.datasets.view import view
 from shared.source_failures import SourceTimeout
@@ -85,10 +85,9 @@ async def _open_own(wanted: Wanted, source: Source, own: Dataset, stack: AsyncEx
 
 def _moment(value: Any) -> datetime | None:
     try:
-        found = datetime.fromisoformat(value)
+        return told_moment(datetime.fromisoformat(value))
     except (TypeError, ValueError):
         return None
-    return found if found.tzinfo is not None else None
 
 
 def _text(value: Any) -> str | None:

@@ -16,6 +16,7 @@ from services.hub.federation.levels import Position, answers_of, check_position
 from services.hub.federation.union import Disorder, Portion, check_order
 from shared.datasets.coverage import SourceAnswer
 from shared.datasets.declaration import FieldType, Point
+from shared.datasets.extent import told_moment
 from shared.datasets.formats import table
 from shared.datasets.keyset import values_of
 from shared.datasets.records import Page
@@ -165,4 +166,4 @@ def _text(value: Any) -> str | None:
 
 
 def _moment(value: Any) -> datetime | None:
-    return datetime.fromisoformat(value) if isinstance(value, str) else None
+    return told_moment(datetime.fromisoformat(value)) if isinstance(value, str) else None

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, TypeAdapter, ValidationError
 
+from shared.datasets.aggregate.agreement import MOST_ROWS
 from shared.datasets.aggregate.columns import GROUP_ROWS, Layout
 from shared.datasets.aggregate.consistency import check_layout, check_table
 from shared.datasets.aggregate.grouping import coded, most_times, times_at
@@ -19,6 +21,7 @@ from shared.datasets.aggregate.problems import BrokenStates
 from shared.datasets.aggregate.question import MAX_ROWS, Question
 from shared.datasets.aggregate.sketches import BUCKETS_VERSION, REGISTERS_VERSION
 from shared.datasets.coverage import SourceAnswer
+from shared.datasets.extent import told_moment
 
 MEDIA_TYPE = "application/vnd.liandong.states+arrow"
 CONTRACT = "1"
@@ -65,7 +68,7 @@ class _Header:
     contract: str
     buckets: str
     registers: str
-    smallest_group: int
+    smallest_group: Annotated[int, Field(ge=0, le=MOST_ROWS)]
     layout: Layout
     answers: tuple[SourceAnswer, ...]
     texts: Mapping[str, _Texts] = field(default_factory=dict)
@@ -95,7 +98,7 @@ def write_states(states: States) -> bytes:
             columns[name], texts[name] = _places(whole), short
         else:
             columns[name] = whole.cast(pa.string())
-    same = {name: GROUP_ROWS for name in columns if name.endswith(".count") and columns[name].equals(columns[GROUP_ROWS])}
+    same = {name: GROUP_ROWS for name in _counts(states.layout) if columns[name].equals(columns[GROUP_ROWS])}
     header = _Header(CONTRACT, BUCKETS_VERSION, REGISTERS_VERSION, states.smallest_group, states.layout, states.answers, texts, times, same)
     sent = {name: column if name in texts or name in times else _narrowed(column) for name, column in columns.items() if name not in same}
     table = pa.table(sent, metadata={_KEY: _HEADER.dump_json(header)})
@@ -118,6 +121,7 @@ def read_states(data: bytes, *, question: Question | None = None) -> States:
         raise BrokenStates(f"The states are not a whole Arrow stream: {str(error)[:200]}") from error
     header = _read_header(table.schema)
     check_layout(header.layout, question)
+    _check_answers(header.answers)
     table = _as_announced(table, header)
     check_table(header.layout, table)
     return States(header.layout, table, header.answers, header.smallest_group)
@@ -153,11 +157,10 @@ def _as_announced(table: pa.Table, header: _Header) -> pa.Table:
     """The columns of the layout, whole numbers wide, texts of dimensions and regular times in dictionaries."""
     schema, sent = header.layout.schema(), dict(zip(table.column_names, table.columns, strict=True))
     dimensions = [dimension.name for dimension in header.layout.dimensions]
-    counts = {name for name in schema.names if name.endswith(".count")}
     placed = header.texts.keys() | header.times.keys()
     _require_columns(table.column_names == [name for name in schema.names if name not in header.same])
     _require_columns(placed <= set(dimensions) and not header.texts.keys() & header.times.keys())
-    _require_columns(header.same.keys() <= counts and set(header.same.values()) <= {GROUP_ROWS})
+    _require_columns(header.same.keys() <= set(_counts(header.layout)) and set(header.same.values()) <= {GROUP_ROWS})
     columns: dict[str, Any] = {}
     for described in (one for one in schema if one.name not in header.same):
         column, kind = sent[described.name], described.type
@@ -173,6 +176,10 @@ def _as_announced(table: pa.Table, header: _Header) -> pa.Table:
         columns[described.name] = column
     columns |= {name: columns[same] for name, same in header.same.items()}
     return coded(pa.table({name: columns[name] for name in schema.names}).combine_chunks(), dimensions)
+
+
+def _counts(layout: Layout) -> list[str]:
+    return [name for measure in layout.measures for name in measure.states() if name.endswith(".count")]
 
 
 def _require_columns(hold: bool) -> None:
@@ -218,6 +225,19 @@ def _read_header(schema: pa.Schema) -> _Header:
         return _HEADER.validate_json(described)
     except ValidationError as error:
         raise BrokenStates(f"The description of the states is not valid: {error.errors()[0]['loc']} {error.errors()[0]['msg']}") from error
+
+
+def _check_answers(answers: tuple[SourceAnswer, ...]) -> None:
+    """What they say goes on to whoever asked: it must be possible to say it, and to reckon with it."""
+    try:
+        for answer in answers:
+            if answer.as_of is not None:
+                told_moment(answer.as_of)
+            if not all(0 <= number <= MOST_ROWS for number in (answer.rows or 0, answer.elapsed_ms or 0)):
+                raise ValueError("a number is out of range")
+        orjson.dumps([answer.as_dict() for answer in answers])
+    except (TypeError, ValueError) as error:
+        raise BrokenStates(f"What the states say of their sources cannot be passed on: {str(error)[:100]}.") from error
 
 
 def _read_table(data: bytes) -> pa.Table:

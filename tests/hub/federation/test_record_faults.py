@@ -79,6 +79,8 @@ LIES: dict[str, Spoil] = {
     "links of nothing": document(lambda page: page.update(links=7)),
     "deeper than can be written": document(lambda page: page["features"][3]["properties"].update(kind=nested(300))),
     "a time that is none": document(lambda page: page.update(timeStamp="yesterday")),
+    "a time without offset": document(lambda page: page.update(timeStamp="2026-11-22T08:00:00")),
+    "a time before all times": document(lambda page: page.update(timeStamp="0001-01-01T00:00:00+14:00")),
 }
 
 

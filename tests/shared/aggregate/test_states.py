@@ -17,6 +17,7 @@ from shared.datasets.aggregate.columns import REGISTERS, Dimension, Layout, Meas
 from shared.datasets.aggregate.problems import BrokenStates
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.states import MOST_LENGTH, MOST_TEXTS, States, read_states, write_states
+from shared.datasets.declaration import FieldType
 from tests.shared.aggregate.reference import layout_of, source_answer, states_of
 
 LAYOUT = layout_of(
@@ -118,6 +119,24 @@ def test_a_description_that_is_not_understood_is_refused(change: Callable[[dict[
         read_states(described(change))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda it: it.update(smallest_group=2**64),
+        lambda it: it.update(smallest_group=-1),
+        lambda it: it["answers"][0].update(as_of="2026-11-22T08:00:00"),
+        lambda it: it["answers"][0].update(as_of="0001-01-01T00:00:00+14:00"),
+        lambda it: it["answers"][0].update(as_of="9999-12-31T23:59:59-14:00"),
+        lambda it: it["answers"][0].update(rows=10**30),
+        lambda it: it["answers"][0].update(elapsed_ms=-1),
+        lambda it: it["answers"][0].update(problem={"rows": 10**30}),
+    ],
+)
+def test_what_cannot_be_passed_on_or_reckoned_with_is_refused(change: Callable[[dict[str, Any]], object]) -> None:
+    with pytest.raises(BrokenStates):
+        read_states(described(change))
+
+
 def test_a_stream_without_a_description_is_refused() -> None:
     with pytest.raises(BrokenStates, match="does not say"):
         read_states(stream(pa.table({"x": [1]})))
@@ -200,6 +219,14 @@ def test_counts_that_are_those_of_the_rows_travel_once(name: str, travels: bool)
     assert read_states(data).table.cast(TIMED.schema()) == different
     with pa.ipc.open_stream(data) as reader:
         assert (name in reader.schema.names) == travels
+
+
+@pytest.mark.parametrize("kind", ["string", "datetime", "integer"])
+def test_a_dimension_may_be_named_like_a_count(kind: FieldType) -> None:
+    layout = Layout((Dimension("calls.count", "calls.count", kind),), (Measure("n", "count"),), "Asia/Shanghai")
+    values = {"string": ["a"], "datetime": [HOUR], "integer": [1]}[kind]
+    table = pa.table({"calls.count": values, "group.rows": [1], "n.count": [1]}, schema=layout.schema())
+    assert read_states(write_states(States(layout, table, (source_answer(),)))).table.cast(layout.schema()) == table
 
 
 @pytest.mark.parametrize(
