@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import aiohttp
 import httpx
 import yarl
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 from shared.certificates import trusted
@@ -19,6 +21,8 @@ READ_AHEAD = 1024 * 1024
 HEADER_BYTES = 100 * 1024
 """Of one header: a table in CSV names its sources in a `Link`."""
 HEADERS = 64
+MOST_UNHEARD = 16
+"""Of answers, interim ones (1xx) among them, that have come and that nobody has taken yet."""
 _LARGE = 1024 * 1024
 _NOTHING_OF_ITS_OWN = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
@@ -97,6 +101,8 @@ class SourceTransport(httpx.AsyncBaseTransport):
             use_dns_cache=False,
             resolver=aiohttp.ThreadedResolver(),
         )
+        line: type[ResponseHandler] = _Line
+        connector._factory = partial(line, loop=asyncio.get_running_loop())
         return aiohttp.ClientSession(
             connector=connector,
             request_class=_Request,
@@ -111,6 +117,18 @@ class SourceTransport(httpx.AsyncBaseTransport):
             max_field_size=HEADER_BYTES,
             max_headers=HEADERS,
         )
+
+
+class _Line(ResponseHandler):
+    """A connection that ends when its source goes on speaking unasked: aiohttp would keep all of it, and look at nothing else meanwhile."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if len(self) > MOST_UNHEARD:
+            self._buffer.clear()
+            self.set_exception(aiohttp.ServerDisconnectedError("The source goes on speaking unasked."))
+            if self.transport is not None:
+                self.transport.abort()
 
 
 class _Request(aiohttp.ClientRequest):

@@ -64,6 +64,37 @@ async def test_what_a_source_says_unasked_is_not_taken_for_the_next_answer(sourc
         assert found.heard() == [1, 1, 1]
 
 
+@pytest.mark.parametrize("said", [OK, b"HTTP/1.1 204 No Content\r\n\r\n"])
+async def test_a_source_that_speaks_on_after_its_answer_is_hung_up_on(sources: SourceClient, said: bytes) -> None:
+    hung_up = asyncio.Event()
+
+    async def talking(line: Line) -> None:
+        await line.request()
+        await line.say(OK)
+        try:
+            while True:
+                line.writer.write(said * 1_000)
+                await line.writer.drain()
+        except ConnectionError:
+            hung_up.set()
+
+    async with source(talking) as found:
+        assert await ask(sources, found.url) == b"{}"
+        await asyncio.wait_for(hung_up.wait(), 5)
+
+
+async def test_a_source_that_only_ever_says_that_it_will_answer_is_hung_up_on(sources: SourceClient) -> None:
+    async def soon(line: Line) -> None:
+        await line.request()
+        while True:
+            line.writer.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 1_000)
+            await line.writer.drain()
+
+    async with source(soon) as found:
+        with pytest.raises(SourceFailure, match="broke off: RemoteProtocolError"):
+            await ask(sources, found.url)
+
+
 async def test_a_call_given_up_closes_its_connection_and_the_next_goes_over_another(sources: SourceClient) -> None:
     ended = asyncio.Event()
 
