@@ -27,6 +27,8 @@ MEDIA_TYPE = "application/vnd.liandong.states+arrow"
 CONTRACT = "1"
 MAX_BYTES = 256 * 1024 * 1024
 """Most bytes of one source's states that a reader takes."""
+MOST_DESCRIPTION = 8 * 1024 * 1024
+"""Of these what describes them: read, a description may take fifty times its size."""
 _KEY = b"liandong"
 _BATCH_ROWS = MAX_ROWS
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
@@ -213,6 +215,8 @@ def _read_header(schema: pa.Schema) -> _Header:
     described = (schema.metadata or {}).get(_KEY)
     if described is None:
         raise BrokenStates("The stream does not say that it holds states.")
+    if len(described) > MOST_DESCRIPTION:
+        raise BrokenStates(f"The description of the states takes {len(described)} bytes; at most {MOST_DESCRIPTION} are read.")
     try:
         loaded = json.loads(described)
         versions = [loaded["contract"], loaded["buckets"], loaded["registers"]]

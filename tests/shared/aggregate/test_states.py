@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from shared.datasets.aggregate.columns import REGISTERS, Dimension, Layout, Measure
 from shared.datasets.aggregate.problems import BrokenStates
 from shared.datasets.aggregate.question import Question
-from shared.datasets.aggregate.states import MOST_LENGTH, MOST_TEXTS, States, read_states, write_states
+from shared.datasets.aggregate.states import MOST_DESCRIPTION, MOST_LENGTH, MOST_TEXTS, States, read_states, write_states
 from shared.datasets.declaration import FieldType
 from tests.shared.aggregate.reference import layout_of, source_answer, states_of
 
@@ -130,6 +130,7 @@ def test_a_description_that_is_not_understood_is_refused(change: Callable[[dict[
         lambda it: it["answers"][0].update(rows=10**30),
         lambda it: it["answers"][0].update(elapsed_ms=-1),
         lambda it: it["answers"][0].update(problem={"rows": 10**30}),
+        lambda it: it["answers"][0].update(problem={"detail": "x" * MOST_DESCRIPTION}),
     ],
 )
 def test_what_cannot_be_passed_on_or_reckoned_with_is_refused(change: Callable[[dict[str, Any]], object]) -> None:
