@@ -78,7 +78,7 @@ async def _computed(asking: Asking, understood: Read, question: SqlQuestion, sta
         groups = await ask_groups(asking, chosen, question.max_age)
     except CANNOT_GROUP:
         chosen, groups = understood.spare, {}
-    found = await stack.enter_async_context(computing(asking, chosen, groups, hub.sql))
+    found = await stack.enter_async_context(computing(asking, chosen, groups, hub.sql, understood.statement.text))
     if not chosen.scans:
         found.answers.append(_own_word(asking.runtime, 1))
     await found.hold()

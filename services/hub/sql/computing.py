@@ -16,6 +16,7 @@ from services.hub.federation.aggregates import aggregate
 from services.hub.federation.domain import check_answered, coverage_of
 from services.hub.sql.domain import Groups, Plan
 from services.hub.sql.encoding import check_columns
+from services.hub.sql.failed_place import FailedPlace
 from services.hub.sql.feeding import Asking, Feed, send_table
 from services.hub.sql.pool import Job, Workers
 from services.hub.sql.problems import SqlFailed, SqlTimeout, SqlTooLarge
@@ -104,8 +105,8 @@ async def _groups(asking: Asking, scan: Groups, max_age: int | None) -> tuple[pa
 
 
 @asynccontextmanager
-async def computing(asking: Asking, plan: Plan, groups: dict[str, tuple[pa.Table, Coverage]], workers: Workers) -> AsyncIterator[Computed]:
-    """A statement being computed; nothing of it is left at the end, however it ends."""
+async def computing(asking: Asking, plan: Plan, groups: dict[str, tuple[pa.Table, Coverage]], workers: Workers, written: str) -> AsyncIterator[Computed]:
+    """A statement being computed, which was `written` so; nothing of it is left at the end, however it ends."""
     feeds = {scan.name: Feed(asking, scan) for scan in plan.scans if not isinstance(scan, Groups)}
     for feed in feeds.values():
         if feed.wanted.bound is not None:
@@ -135,7 +136,7 @@ async def computing(asking: Asking, plan: Plan, groups: dict[str, tuple[pa.Table
             else:
                 task = asyncio.create_task(send_table(way, groups[scan.name][0]))
                 stack.callback(task.cancel)
-        frames = _Frames(asking, job, list(feeds.values()))
+        frames = _Frames(asking, job, list(feeds.values()), FailedPlace(written, plan.sql))
         answers = [answer for _, coverage in groups.values() for answer in coverage.sources]
         limited = any(coverage.limited for _, coverage in groups.values())
         yield Computed(asking, await frames.schema(), frames.batches(), answers, list(feeds.values()), limited)
@@ -148,6 +149,7 @@ class _Frames:
     asking: Asking
     job: Job
     feeds: Sequence[Feed]
+    failed: FailedPlace
     _schema: pa.Schema | None = None
 
     async def schema(self) -> pa.Schema:
@@ -191,7 +193,8 @@ class _Frames:
     def _failed(self, said: dict[str, Any]) -> Exception:
         if failure := next((feed.failure for feed in self.feeds if isinstance(feed.failure, Exception)), None):
             return failure
-        detail = str(said.get("detail", "")).partition("\n")[0].strip()
+        message = str(said.get("detail", ""))
+        detail = message.partition("\n")[0].strip()
         if said.get("kind") == "OutOfMemoryException":
             return SqlTooLarge(detail[:300] or "Out of memory.")
-        return SqlFailed(detail[:500] or "DuckDB could not compute it.")
+        return SqlFailed(detail[:500] or "DuckDB could not compute it.", **self.failed.of(message))

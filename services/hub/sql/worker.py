@@ -169,9 +169,10 @@ def _serve(control: socket.socket, taken: int, duckdb: Any, pa: Any, wanted: dic
     signal.setitimer(signal.ITIMER_REAL, job["seconds"])  # without a handler, the kernel ends the process
     _send(talk, b"P", str(os.getpid()).encode())
     try:
-        _answer(talk, scans, job, database, pa)
+        _answer(talk, scans, job, database, duckdb, pa)
     except duckdb.Error as error:
-        _send(talk, b"E", json.dumps({"kind": type(error).__name__, "detail": str(error)[:2000]}).encode())
+        said, pointed, where = str(error).partition("\nLINE ")
+        _send(talk, b"E", json.dumps({"kind": type(error).__name__, "detail": said[:2000] + pointed + where[:2000]}).encode())
     except (MemoryError, pa.ArrowMemoryError) as error:
         _send(talk, b"E", json.dumps({"kind": "OutOfMemoryException", "detail": str(error)[:200]}).encode())
 
@@ -184,7 +185,7 @@ def _database(duckdb: Any, wanted: dict[str, Any]) -> tuple[Any, list[str]]:
     return database, _without_files()
 
 
-def _answer(talk: socket.socket, scans: list[socket.socket], job: dict[str, Any], database: Any, pa: Any) -> None:
+def _answer(talk: socket.socket, scans: list[socket.socket], job: dict[str, Any], database: Any, duckdb: Any, pa: Any) -> None:
     database.execute("SET TimeZone = '" + job["timezone"].replace("'", "''") + "'")
     sources = [_Source(sock, pa) for sock in scans]
     if not (job["once"] and len(sources) <= 1):
@@ -200,11 +201,19 @@ def _answer(talk: socket.socket, scans: list[socket.socket], job: dict[str, Any]
             database.register(f"{name}_stream", stream)
             database.execute(f'CREATE TABLE "{name}" AS SELECT * FROM "{name}_stream"')
     database.execute("SET lock_configuration = true")
-    reader = database.sql(job["sql"]).to_arrow_reader(job["batch_rows"])
+    reader = _begun(database, duckdb, job["sql"]).to_arrow_reader(job["batch_rows"])
     _send(talk, b"S", reader.schema.serialize())
     for batch in reader:
         _send_rows(talk, batch)
     _send(talk, b"D", b"")
+
+
+def _begun(database: Any, duckdb: Any, sql: str) -> Any:
+    try:
+        return database.sql(sql)
+    except duckdb.BinderException:
+        database.execute(sql)  # fails again before anything is computed, and says where
+        raise
 
 
 def _send_rows(talk: socket.socket, batch: Any) -> None:
