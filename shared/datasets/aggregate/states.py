@@ -31,6 +31,8 @@ MOST_DESCRIPTION = 8 * 1024 * 1024
 """Of these what describes them: read, a description may take fifty times its size."""
 _KEY = b"liandong"
 _BATCH_ROWS = MAX_ROWS
+MOST_BATCHES = 1_000
+"""Of a stream that is read: empty ones are cheap to send, and each costs some time."""
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 MOST_TEXTS, MOST_LENGTH = 1_000, 200
 """Of texts that travel as places, and of the characters of each: what a place stands for never swells beyond a bound."""
@@ -247,7 +249,9 @@ def _check_answers(answers: tuple[SourceAnswer, ...]) -> None:
 def _read_table(data: bytes) -> pa.Table:
     if not data.endswith(_END):
         raise ValueError("its end is missing")
-    for message in pa.ipc.MessageReader.open_stream(pa.py_buffer(data)):
+    for number, message in enumerate(pa.ipc.MessageReader.open_stream(pa.py_buffer(data))):
+        if number > MOST_BATCHES:
+            raise ValueError(f"it has more than {MOST_BATCHES} batches")
         if message.type not in ("schema", "record batch"):
             raise ValueError(f"a {message.type} is in it")  # a dictionary, whose buffers may be compressed too
         if message.type == "record batch" and _is_compressed(message.metadata.to_pybytes()):

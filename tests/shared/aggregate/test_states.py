@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from shared.datasets.aggregate.columns import REGISTERS, Dimension, Layout, Measure
 from shared.datasets.aggregate.problems import BrokenStates
 from shared.datasets.aggregate.question import Question
-from shared.datasets.aggregate.states import MOST_DESCRIPTION, MOST_LENGTH, MOST_TEXTS, States, read_states, write_states
+from shared.datasets.aggregate.states import MOST_BATCHES, MOST_DESCRIPTION, MOST_LENGTH, MOST_TEXTS, States, read_states, write_states
 from shared.datasets.declaration import FieldType
 from tests.shared.aggregate.reference import layout_of, source_answer, states_of
 
@@ -261,6 +261,23 @@ def test_compressed_buffers_are_refused_because_they_may_swell_to_any_size() -> 
     for compression in ("zstd", "lz4"):
         with pytest.raises(BrokenStates, match="compressed"):
             read_states(stream(table, compression=compression))
+
+
+def test_batches_without_number_are_refused() -> None:
+    with pa.ipc.open_stream(write_states(GOOD)) as reader:
+        table = reader.read_all()
+
+    def beside(empty: int) -> bytes:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+            for _ in range(empty):
+                writer.write_batch(pa.RecordBatch.from_pylist([], schema=table.schema))
+        return bytes(sink.getvalue())
+
+    assert read_states(beside(MOST_BATCHES - 1)).table.num_rows == 3
+    with pytest.raises(BrokenStates, match="batches"):
+        read_states(beside(MOST_BATCHES))
 
 
 def test_dictionaries_are_refused_because_theirs_may_be_compressed_too() -> None:
