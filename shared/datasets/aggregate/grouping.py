@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -68,13 +68,25 @@ def rows_of_groups(codes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 def _combined(table: pa.Table, names: Sequence[str]) -> tuple[NDArray[np.int64], int]:
     """A number for the group of each row, and a bound of them."""
-    codes, bound = np.zeros(table.num_rows, dtype=np.int64), 1
-    for name in names:
-        values, width = places_of(table[name])
+    codes, bound, _ = combined_codes([([places], width) for places, width in (places_of(table[name]) for name in names)], [table.num_rows])
+    return codes[0], bound
+
+
+def combined_codes(
+    dimensions: Iterable[tuple[Sequence[NDArray[np.int64]], int]], sizes: Sequence[int]
+) -> tuple[Sequence[NDArray[np.int64]], int, list[int | None]]:
+    """A number for the group of each row of tables of these sizes, and a bound of them; places and their bound are given for each dimension.
+
+    Also by which stride a number tells the place of each dimension, None where it no longer does. Without dimensions all rows are one group.
+    """
+    codes: Sequence[NDArray[np.int64]] = [np.zeros(size, dtype=np.int64) for size in sizes]
+    bound, strides = 1, list[int | None]()
+    for places, width in dimensions:
         if bound * width > LARGEST:
-            codes, bound = numbered(codes, bound)
-        codes, bound = codes * width + values if bound > 1 else values, bound * width
-    return codes, bound
+            (codes, bound), strides = numbered_together(codes, bound), [None] * len(strides)
+        codes = [before * width + place for before, place in zip(codes, places, strict=True)] if bound > 1 else places
+        bound, strides = bound * width, [*(stride and stride * width for stride in strides), 1]
+    return codes, bound, strides
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +134,12 @@ def numbered(codes: NDArray[np.int64], bound: int) -> tuple[NDArray[np.int64], i
         found, numbers = np.unique(codes, return_inverse=True)
         return numbers, len(found)
     return (np.cumsum(there) - 1)[codes], int(np.count_nonzero(there))
+
+
+def numbered_together(codes: Sequence[NDArray[np.int64]], bound: int) -> tuple[list[NDArray[np.int64]], int]:
+    """The same for codes of several tables."""
+    whole, count = numbered(np.concatenate(codes), bound)
+    return np.split(whole, np.cumsum([len(part) for part in codes])[:-1]), count
 
 
 def occurring(codes: Sequence[NDArray[np.int64]], bound: int) -> NDArray[np.bool_] | None:

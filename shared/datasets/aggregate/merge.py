@@ -71,7 +71,7 @@ class _Groups:
         """The sum of an integer state over each slot."""
         values = self.of_each(name)
         for known, total in self._sums:
-            if all(map(_same, known, values)):  # as the counts of one field often are those of the rows
+            if all(map(np.array_equal, known, values)):  # as the counts of one field often are those of the rows
                 return total
         most = max((max(abs(int(part.max())), abs(int(part.min()))) for part in values if len(part)), default=0)
         if most * len(values) >= _LARGEST:
@@ -125,10 +125,6 @@ class _Groups:
         better.at(best, self.slots.whole, filled(column, worst))
         missing[self.slots.whole[np.asarray(column.is_valid())]] = False
         return self.kept(best, without=missing)
-
-
-def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    return one is other or np.array_equal(one, other)
 
 
 def merge_states(sources: Sequence[States]) -> States:

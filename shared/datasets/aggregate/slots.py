@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from shared.datasets.aggregate.grouping import LARGEST, filled, numbered, occurring, places_of, rows_of_groups
+from shared.datasets.aggregate.grouping import combined_codes, filled, numbered, numbered_together, occurring, places_of, rows_of_groups
 
 Integers = NDArray[np.int64]
 
@@ -85,24 +85,12 @@ def shared(columns: Sequence[pa.ChunkedArray]) -> Shared:
 
 def slots_of(dimensions: Mapping[str, Shared], sizes: Sequence[int]) -> Slots:
     """The slots of the rows of tables of these sizes. Without dimensions all rows are one group."""
-    codes, bound = [np.zeros(size, dtype=np.int64) for size in sizes], 1
-    strides: dict[str, int] = {}
-    for name, dimension in dimensions.items():
-        width = len(dimension.values) + 1
-        if bound * width > LARGEST:
-            (codes, bound), strides = _numbered(codes, bound), {}
-        codes = [before * width + places for before, places in zip(codes, dimension.places, strict=True)] if bound > 1 else list(dimension.places)
-        bound, strides = bound * width, {**{before: stride * width for before, stride in strides.items()}, name: 1}
+    codes, bound, strides = combined_codes([(dimension.places, len(dimension.values) + 1) for dimension in dimensions.values()], sizes)
     there = occurring(codes, bound)
     if there is not None:
-        return Slots(codes, bound, np.flatnonzero(there), strides)
-    codes, bound = _numbered(codes, bound)
+        return Slots(codes, bound, np.flatnonzero(there), {name: stride for name, stride in zip(dimensions, strides, strict=True) if stride})
+    codes, bound = numbered_together(codes, bound)
     return Slots(codes, bound, np.arange(bound))
-
-
-def _numbered(codes: Sequence[Integers], bound: int) -> tuple[list[Integers], int]:
-    whole, count = numbered(np.concatenate(codes), bound)
-    return np.split(whole, np.cumsum([len(part) for part in codes])[:-1]), count
 
 
 def _indices(whole: Any) -> Integers:

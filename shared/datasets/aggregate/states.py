@@ -44,7 +44,7 @@ _HEADER_SLOT, _COMPRESSION_SLOT = 2, 3
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """Mergeable states: one row per group, the columns of `layout.schema()`; texts of dimensions that were read are in a dictionary (`coded`)."""
+    """Mergeable states: one row per group, the columns of `layout.schema()`; texts and regular times of dimensions may be in a dictionary (`coded`)."""
 
     layout: Layout
     table: pa.Table

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.datasets.aggregate import grouping, slots
+from shared.datasets.aggregate import grouping
 from shared.datasets.aggregate.columns import GROUP_ROWS, Dimension, Layout, Measure
 from shared.datasets.aggregate.finish import finish
 from shared.datasets.aggregate.merge import merge_states
@@ -161,7 +161,7 @@ def test_times_and_texts_of_sources_meet_however_each_of_them_sent_them(crowded:
         expected[place, hour] = count + 1, total + level
     with pytest.MonkeyPatch.context() as patched:
         if crowded:
-            patched.setattr(slots, "LARGEST", 8)
+            patched.setattr(grouping, "LARGEST", 8)
             patched.setattr(grouping, "_SMALL", 0)
         merged = merge_states([read_states(write_states(by_time(part, f"{number}/fire"))) for number, part in enumerate(parts)]).table
     found = merged.set_column(1, "hour", merged["hour"].cast(pa.int64())).to_pylist()
