@@ -112,6 +112,14 @@ def told_moment(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
+def moment_in(text: Any) -> datetime | None:
+    """The moment that another service tells in a text, None if it is none or cannot be told on."""
+    try:
+        return told_moment(datetime.fromisoformat(text))
+    except (TypeError, ValueError):
+        return None
+
+
 def _within_years(moment: datetime, text: str, pointer: str) -> datetime:
     """The moment, if it can be told in every zone."""
     if not YEARS[0] < moment.year <= YEARS[1]:

@@ -26,7 +26,7 @@ from shared.client import MIB, Answer, SourceClient
 from shared.datasets.aggregate.question import Question
 from shared.datasets.aggregate.states import States
 from shared.datasets.coverage import SourceAnswer
-from shared.datasets.extent import told_moment
+from shared.datasets.extent import moment_in
 from shared.datasets.versions import AS_OF_HEADER, VERSION_HEADER
 from shared.passage import Passage, starting
 from shared.source_failures import SourceDenied, SourceFailure, SourceRefused, SourceSkipped, SourceTimeout
@@ -202,7 +202,7 @@ class KeptStates:
         try:
             said = orjson.loads(answer.content)
             versions = {str(name): str(version)[:_TEXT] for name, version in said["versions"].items()}
-            return Versions(asked, _moment(said["as_of"]), versions)
+            return Versions(asked, moment_in(said["as_of"]), versions)
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
@@ -223,7 +223,7 @@ def answered_by(answer: Answer, states: States, asked: float) -> Answered[States
 
 def unchanged_by(answer: Answer, asked: float) -> Unchanged:
     """What a 304 says."""
-    return Unchanged(asked, _moment(answer.headers.get(AS_OF_HEADER)))
+    return Unchanged(asked, moment_in(answer.headers.get(AS_OF_HEADER)))
 
 
 def made(states: States, asked: float, version: str | None, tag: str | None = None) -> Answered[States]:
@@ -256,10 +256,3 @@ def _given(wanted: Wanted, answered: Answered[States], came: float, failure: Sou
 
 def _short(text: str | None) -> str | None:
     return text if text is not None and len(text) <= _TEXT else None
-
-
-def _moment(text: Any) -> datetime | None:
-    try:
-        return told_moment(datetime.fromisoformat(text))
-    except (ValueError, TypeError):
-        return None

@@ -20,7 +20,7 @@ from shared.datasets.bulk_answer import SHAPE_HEADER, shaped
 from shared.datasets.bulk_rows import Layout
 from shared.datasets.bulk_sql import as_text, rows_statement
 from shared.datasets.declaration import Dataset
-from shared.datasets.extent import parse_moment, told_moment
+from shared.datasets.extent import moment_in, parse_moment
 from shared.datasets.history import settled
 from shared.datasets.view import view
 from shared.source_failures import SourceTimeout
@@ -60,7 +60,7 @@ async def _open(wanted: Wanted, source: Source, stack: AsyncExitStack) -> Opened
     except TimeoutError as error:
         raise SourceTimeout(f"{source.name} did not begin its rows within {begins_s:.3g} s.") from error
     opened = Opened(
-        source, wanted.aim.dataset, arrival.batches(), _moment(arrival.about.get("timeStamp")), _text(arrival.about.get("known_at")), arrival=arrival
+        source, wanted.aim.dataset, arrival.batches(), moment_in(arrival.about.get("timeStamp")), _text(arrival.about.get("known_at")), arrival=arrival
     )
     if not speaks_for(source, opened.leaves):
         raise SourceUnsound(f"{source.name} answers in another's name.")
@@ -81,13 +81,6 @@ async def _open_own(wanted: Wanted, source: Source, own: Dataset, stack: AsyncEx
     began = datetime.now().astimezone()
     rows = await stack.enter_async_context(runtime.bulk.reading(as_text(rows_statement(seen, wanted.query, layout.read))))
     return Opened(source, wanted.aim.dataset, shaped(layout, rows), began, moment.isoformat() if moment else None)
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        return told_moment(datetime.fromisoformat(value))
-    except (TypeError, ValueError):
-        return None
 
 
 def _text(value: Any) -> str | None:
